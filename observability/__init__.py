@@ -1,0 +1,1 @@
+"""What a running engine tells the outside: spans, logs, and the ways to look at them."""

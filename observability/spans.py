@@ -1,0 +1,256 @@
+"""From journal lines to spans: which line makes which span, and what stands on it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, MutableMapping, Sequence
+from functools import lru_cache
+from typing import Final, NamedTuple, TypeAlias
+
+from engine.model import entry as kinds
+from engine.model.entry import Entry
+from engine.model.run import RunRecord
+from engine.ports.telemetry import RunIdentity
+from observability import names
+from observability.failure import Failure
+from observability.record import (
+    DESCRIPTION,
+    Attributes,
+    Event,
+    Link,
+    Shared,
+    SpanRecord,
+    Value,
+    clip,
+    derived,
+)
+
+OPEN_RETRIES: Final = 10_000  # tasks between two attempts of which we remember the first
+
+
+class Earlier(NamedTuple):
+    """The failed attempt before the one under way: its span, and when the next began."""
+
+    span: int
+    next_start: int
+
+
+Retries: TypeAlias = "MutableMapping[int, Earlier]"
+"""By the task's span: what its next attempt needs to know of the one before."""
+
+
+def entry_spans(run: RunIdentity, entries: Sequence[Entry], retries: Retries) -> list[SpanRecord]:
+    """The spans of some lines of one run, in their order. `retries` is kept from call to call."""
+    spans: list[SpanRecord] = []
+    for entry in entries:
+        make = _MAKERS.get(entry.kind)
+        if make is not None:
+            make(run, entry, retries, spans)
+    return spans
+
+
+def queue_span(run: RunIdentity, record: RunRecord, started: int) -> list[SpanRecord]:
+    """From the run's creation to its first start. Made at once, so that a run under way can be found."""
+    return [
+        SpanRecord(
+            run.trace,
+            derived(run.span, "queue"),
+            run.span,
+            names.PREFIXES[names.QUEUE] + clip(run.flow),
+            record.created,
+            max(started, record.created),
+            (identity_of(run), _QUEUE),
+        )
+    ]
+
+
+def run_span(
+    run: RunIdentity, record: RunRecord, started: int, ended: int, outcome: str, error: bytes | None
+) -> list[SpanRecord]:
+    """The root of a run, whole: it is made only when the run has ended."""
+    own: list[tuple[str, Value]] = [(names.RUN_OUTCOME, outcome), (names.RUN_RECOVERIES, record.crashes)]
+    if record.rerun_of:
+        own.append((names.RUN_RERUN_OF, clip(record.rerun_of)))
+    failure = Failure.read(error or b"") if outcome == "failed" else None
+    if failure is not None:
+        own.append((names.ERROR_TYPE, failure.type))
+    return [
+        SpanRecord(
+            run.trace,
+            run.span,
+            run.parent,
+            names.PREFIXES[names.RUN] + clip(run.flow),
+            started,
+            max(ended, started),
+            (identity_of(run), _RUN),
+            tuple(own),
+            clip(failure.message, DESCRIPTION) if failure else None,
+            (failure.event(ended),) if failure else (),
+        )
+    ]
+
+
+def _task(run: RunIdentity, entry: Entry, retries: Retries, spans: list[SpanRecord]) -> None:
+    own: Attributes = ((names.TASK_KEY, clip(entry.key)),)
+    error: str | None = None
+    events: tuple[Event, ...] = ()
+    if entry.outcome == kinds.ERROR:
+        failure = Failure.read(entry.value)
+        own += ((names.ERROR_TYPE, failure.type),)
+        error, events = clip(failure.message, DESCRIPTION), (failure.event(entry.ended),)
+    if entry.attempt > 1:
+        spans.append(_last_attempt(run, entry, own, error, events, retries.pop(entry.span, None)))
+        events = ()  # an exception is told once, where it happened
+    name, shared = _task_of(entry.name, entry.attempt, entry.outcome)
+    spans.append(
+        SpanRecord(
+            run.trace,
+            entry.span,
+            entry.parent or run.span,
+            name,
+            entry.started,
+            max(entry.ended, entry.started),
+            (identity_of(run), shared),
+            own,
+            error,
+            events,
+        )
+    )
+
+
+def _last_attempt(
+    run: RunIdentity,
+    entry: Entry,
+    own: Attributes,
+    error: str | None,
+    events: tuple[Event, ...],
+    earlier: Earlier | None,
+) -> SpanRecord:
+    """The attempt that ended the task. It has no line of its own, so its id comes from the task's."""
+    started = max(entry.started, earlier.next_start if earlier else 0)
+    name, shared = _attempt_of(entry.name, entry.attempt)
+    return SpanRecord(
+        run.trace,
+        derived(entry.span, str(entry.attempt)),
+        entry.span,
+        name,
+        started,
+        max(entry.ended, started),
+        (identity_of(run), shared),
+        own,
+        error,
+        events,
+        _retry_of(run, earlier),
+    )
+
+
+def _attempt(run: RunIdentity, entry: Entry, retries: Retries, spans: list[SpanRecord]) -> None:
+    failure = Failure.read(entry.value)
+    own: Attributes = ((names.TASK_KEY, clip(entry.key)), (names.ERROR_TYPE, failure.type))
+    if failure.next_start:
+        own += ((names.ATTEMPT_DELAY, max(0, failure.next_start - entry.ended) / 1e9),)
+    span = entry.span or derived(entry.parent, str(entry.attempt))
+    name, shared = _attempt_of(entry.name, entry.attempt)
+    spans.append(
+        SpanRecord(
+            run.trace,
+            span,
+            entry.parent or run.span,
+            name,
+            entry.started,
+            max(entry.ended, entry.started),
+            (identity_of(run), shared),
+            own,
+            clip(failure.message, DESCRIPTION),
+            (failure.event(entry.ended),),
+            _retry_of(run, retries.pop(entry.parent, None)),
+        )
+    )
+    if len(retries) >= OPEN_RETRIES:
+        del retries[next(iter(retries))]
+    retries[entry.parent] = Earlier(span, failure.next_start)
+
+
+def _wait(run: RunIdentity, entry: Entry, retries: Retries, spans: list[SpanRecord]) -> None:
+    own: Attributes = ()
+    error: str | None = None
+    if entry.outcome == kinds.ERROR:
+        failure = Failure.read(entry.value)
+        own, error = ((names.ERROR_TYPE, failure.type),), clip(failure.message, DESCRIPTION)
+    name, shared = _wait_of(entry.kind, entry.name if entry.kind == kinds.SIGNAL else entry.kind)
+    spans.append(
+        SpanRecord(
+            run.trace,
+            entry.span or derived(run.span, str(entry.seq)),
+            entry.parent or run.span,
+            name,
+            entry.started,
+            max(entry.ended, entry.started),
+            (identity_of(run), shared),
+            own,
+            error,
+        )
+    )
+
+
+_Maker: TypeAlias = Callable[[RunIdentity, Entry, Retries, "list[SpanRecord]"], None]
+_MAKERS: Final[dict[str, _Maker]] = {
+    kinds.TASK: _task,
+    kinds.ATTEMPT: _attempt,
+    kinds.SLEEP: _wait,
+    kinds.SIGNAL: _wait,
+    kinds.DEADLINE: _wait,
+    # kinds.CHILD is not here: the child's own root span hangs in its place.
+}
+
+_RUN: Final = Shared(((names.SPAN_KIND, names.RUN),))
+_QUEUE: Final = Shared(((names.SPAN_KIND, names.QUEUE),))
+
+
+def _retry_of(run: RunIdentity, earlier: Earlier | None) -> tuple[Link, ...]:
+    return (Link(run.trace, earlier.span, ((names.LINK_TYPE, names.RETRY_OF),)),) if earlier else ()
+
+
+@lru_cache(1024)
+def identity_of(run: RunIdentity) -> Shared:
+    """What stands on every span of a run."""
+    return Shared(
+        (
+            (names.FLOW_NAME, clip(run.flow)),
+            (names.FLOW_VERSION, clip(run.version)),
+            (names.RUN_ID, clip(run.run_id)),
+            (names.RUN_ROOT_ID, clip(run.root_id or run.run_id)),
+            (names.TRIGGER_TYPE, clip(run.trigger)),
+        )
+    )
+
+
+# The name and the attributes that the spans of one task have in common: few, and used again and again.
+
+
+@lru_cache(1024)
+def _task_of(name: str, attempts: int, outcome: str) -> tuple[str, Shared]:
+    short = clip(name)
+    return names.PREFIXES[names.TASK] + short, Shared(
+        (
+            (names.SPAN_KIND, names.TASK),
+            (names.TASK_NAME, short),
+            (names.TASK_ATTEMPTS, attempts),
+            (names.TASK_OUTCOME, outcome),
+        )
+    )
+
+
+@lru_cache(1024)
+def _attempt_of(name: str, number: int) -> tuple[str, Shared]:
+    short = clip(name)
+    return names.PREFIXES[names.ATTEMPT] + short, Shared(
+        ((names.SPAN_KIND, names.ATTEMPT), (names.TASK_NAME, short), (names.ATTEMPT_NUMBER, number))
+    )
+
+
+@lru_cache(1024)
+def _wait_of(kind: str, name: str) -> tuple[str, Shared]:
+    short = clip(name)
+    return names.PREFIXES[names.WAIT] + short, Shared(
+        ((names.SPAN_KIND, names.WAIT), (names.WAIT_TYPE, kind), (names.WAIT_NAME, short))
+    )
