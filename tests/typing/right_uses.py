@@ -60,7 +60,11 @@ def total(receipts: list[Receipt]) -> int:
     return len(receipts)
 
 
-@task(pure=True, key=lambda order, client: str(order.id), on_unknown="ask", version="2", name="pack")
+def id_of(order: Order, client: Client) -> str:
+    return str(order.id)
+
+
+@task(pure=True, key=id_of, on_unknown="ask", version="2", name="pack")
 def pack(order: Order, client: Annotated[Client, unkeyed]) -> bytes:
     raise PermanentError("no")
 
