@@ -1,0 +1,1 @@
+"""Places where runs are kept. Each passes the same behaviour suite."""

@@ -1,0 +1,125 @@
+"""Runs in memory: created, claimed, signalled and cancelled."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import fields
+
+from engine.model.errors import RunConflict, UnknownRun
+from engine.model.run import ENDED, NewRun, RunRecord, RunState, Signal
+from engine.stores.memory.tables import ASLEEP, Row, Tables
+
+_COPIED = [field.name for field in fields(NewRun) if field.name != "due"]
+
+
+class MemoryRuns(Tables):
+    """Satisfies `ports.runs.Runs`."""
+
+    async def create(self, run: NewRun) -> tuple[RunRecord, bool]:
+        if run.id in self._nums:
+            return self._known(run.id), False
+        num = next(self._run_nums)
+        record = RunRecord(
+            num=num,
+            state=RunState.QUEUED,
+            epoch=0,
+            owner=None,
+            started=None,
+            ended=None,
+            wake_at=run.due or None,
+            crashes=0,
+            cancel=None,
+            result=None,
+            result_blob=None,
+            error=None,
+            **{name: getattr(run, name) for name in _COPIED},
+        )
+        self._nums[run.id] = num
+        self._rows[num] = Row(record, run.due)
+        self._entries[num] = {}
+        self._touched = True
+        return record, True
+
+    async def find(self, run_id: str) -> RunRecord | None:
+        return await self.find_num(self._nums.get(run_id, 0))
+
+    async def find_num(self, num: int) -> RunRecord | None:
+        row = self._rows.get(num)
+        return None if row is None else row.record
+
+    async def claim(
+        self, node: str, *, now: int, limit: int, flows: Collection[str], only: Collection[int] | None = None
+    ) -> Sequence[RunRecord]:
+        due = [num for num, when in self._due(flows) if when <= now and (only is None or num in only)]
+        if due:
+            self._joined(node)
+        return [self._claim(num, node, now) for num in sorted(due)[:limit]]
+
+    async def next_due(self, *, flows: Collection[str]) -> int | None:
+        return min((when for _, when in self._due(flows)), default=None)
+
+    async def signal(self, run_id: str, name: str, payload: bytes, *, now: int) -> RunRecord:
+        run = self._known(run_id)
+        if run.state in ENDED:
+            raise RunConflict(f"run {run_id} of flow {run.flow} has {run.state}: it takes no signal {name!r} any more")
+        self._signals.append(Signal(next(self._signal_ids), run.num, name, payload, now))
+        self._wake(run.num)
+        self._touched = True
+        return self._known(run_id)
+
+    async def signals(self, run: int, *, after: int = 0) -> Sequence[Signal]:
+        return await self.signals_after(after, (run,))
+
+    async def signals_after(self, after: int, runs: Collection[int]) -> Sequence[Signal]:
+        return [signal for signal in self._signals if signal.id > after and signal.run in runs]
+
+    async def cancel(self, run_id: str, reason: str, *, now: int) -> RunRecord:
+        run = self._known(run_id)
+        self._touched = True
+        if run.state is RunState.DIVERGED or (run.state is RunState.QUEUED and run.started is None):
+            return self._end(run.num, RunState.CANCELLED, now, cancel=reason)
+        if run.state not in ENDED and run.cancel is None:
+            self._update(run.num, cancel=reason)
+        self._wake(run.num)
+        return self._known(run_id)
+
+    async def cancelled(self, runs: Collection[int]) -> Sequence[tuple[int, str]]:
+        return [(run.num, run.cancel) for run in self._records() if run.cancel and not run.ended and run.num in runs]
+
+    async def requeue(self, run_id: str, *, now: int) -> RunRecord:
+        run = self._known(run_id)
+        if run.state is not RunState.DIVERGED:
+            raise RunConflict(
+                f"run {run_id} of flow {run.flow} is {run.state}: only a diverged run can be queued again"
+            )
+        self._touched = True
+        return self._queue(run.num, ended=None, error=None)
+
+    async def copy_journal(self, source: int, target: int, keys: Collection[str], *, now: int) -> None:
+        run = await self.find_num(target)
+        if run is None:
+            raise UnknownRun(f"no run has the number {target} in this store: create it before copying to it")
+        if run.started is not None or run.state is not RunState.QUEUED:
+            raise RunConflict(f"run {run.id} of flow {run.flow} has started: copy results to a new run only")
+        kept = [entry for _, entry in sorted(self._entries.get(source, {}).items()) if entry.key in keys]
+        self._entries[target] = {seq: e._replace(run=target, seq=seq, epoch=0) for seq, e in enumerate(kept)}
+
+    async def children(self, run: int) -> Sequence[RunRecord]:
+        return [record for record in self._records() if record.parent == run]
+
+    def changed(self) -> bool:
+        touched, self._touched = self._touched, False
+        return touched
+
+    def _due(self, flows: Collection[str]) -> list[tuple[int, int]]:
+        return [
+            (num, row.due)
+            for num, row in self._rows.items()
+            if row.record.state in ASLEEP and row.record.flow in flows and row.due is not None
+        ]
+
+    def _claim(self, num: int, node: str, now: int) -> RunRecord:
+        self._rows[num].due = None
+        run = self._rows[num].record
+        started = now if run.started is None else run.started
+        return self._update(num, state=RunState.RUNNING, owner=node, epoch=run.epoch + 1, started=started, wake_at=None)

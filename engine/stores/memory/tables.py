@@ -1,0 +1,74 @@
+"""Tables: the dictionaries of the reference store, and the moves between the states of a run."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from itertools import count
+from typing import Any
+
+from engine.model.entry import Entry
+from engine.model.errors import Fenced, UnknownRun
+from engine.model.run import ENDED, LogLine, NodeRecord, RunRecord, RunState, Signal
+
+ASLEEP = frozenset({RunState.QUEUED, RunState.WAITING})
+
+
+@dataclass(slots=True)
+class Row:
+    """A run, and what only the store knows of it: `due` is None when no time will make it due."""
+
+    record: RunRecord
+    due: int | None
+    crash_seq: int = -1
+
+
+class Tables:
+    """The state of a MemoryStore; the parts of the store are written on top of it."""
+
+    def __init__(self) -> None:
+        self._rows: dict[int, Row] = {}
+        self._nums: dict[str, int] = {}
+        self._entries: dict[int, dict[int, Entry]] = {}
+        self._signals: list[Signal] = []
+        self._logs: list[tuple[int, LogLine]] = []
+        self._nodes: dict[str, NodeRecord] = {}
+        self._slots: dict[tuple[str, int, str], str] = {}
+        self._run_nums, self._signal_ids, self._log_ids = count(1), count(1), count(1)
+        self._touched = False
+
+    def _records(self) -> Iterator[RunRecord]:
+        return (row.record for row in self._rows.values())
+
+    def _known(self, run_id: str) -> RunRecord:
+        if run_id not in self._nums:
+            raise UnknownRun(f"no run has the id {run_id!r} in this store: `headrace runs` lists those there are")
+        return self._rows[self._nums[run_id]].record
+
+    def _joined(self, node: str) -> None:
+        if node not in self._nodes:
+            raise Fenced(f"node {node} has not joined this store, or was declared dead: it must join first")
+
+    def _update(self, num: int, **fields: Any) -> RunRecord:
+        row = self._rows[num]
+        row.record = replace(row.record, **fields)
+        return row.record
+
+    def _sleep(self, num: int, state: RunState, due: int | None, **fields: Any) -> RunRecord:
+        self._rows[num].due = due
+        return self._update(num, state=state, wake_at=due or None, owner=None, **fields)
+
+    def _queue(self, num: int, **fields: Any) -> RunRecord:
+        return self._sleep(num, RunState.QUEUED, 0, **fields)
+
+    def _wake(self, num: int | None) -> None:
+        row = self._rows.get(num or 0)
+        if row is not None and row.record.state is RunState.WAITING:
+            self._queue(row.record.num)
+
+    def _end(self, num: int, state: RunState, at: int, **fields: Any) -> RunRecord:
+        self._rows[num].due = None
+        record = self._update(num, state=state, ended=at, owner=None, wake_at=None, **fields)
+        if state in ENDED:
+            self._wake(record.parent)
+        return record

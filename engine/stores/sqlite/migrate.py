@@ -1,0 +1,114 @@
+"""Migrations: brings a database to this version's tables, in one transaction, or says why it cannot."""
+
+from __future__ import annotations
+
+import hashlib
+import sqlite3
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+from pathlib import Path
+
+from engine.model.errors import StoreCorrupt, StoreTooNew
+from engine.stores.sqlite.connect import roll_back
+
+APPLICATION_ID = 0x48445243
+"""'HDRC' in the file's header: how a Headrace store is told from other SQLite databases."""
+
+_SCHEMA_TABLE = """\
+CREATE TABLE schema (
+    version  INTEGER NOT NULL,
+    name     TEXT    NOT NULL,
+    checksum TEXT    NOT NULL,
+    applied  TEXT    NOT NULL DEFAULT (strftime('%Y-%m-%dT%H:%M:%SZ')),
+    CONSTRAINT schema_key PRIMARY KEY (version)
+) STRICT, WITHOUT ROWID"""
+
+
+@dataclass(frozen=True, slots=True)
+class Migration:
+    """One numbered file. It is never edited once released: `checksum` is kept in the database."""
+
+    version: int
+    name: str
+    sql: str
+    checksum: str
+
+
+@cache
+def migrations() -> Sequence[Migration]:
+    """All migrations, oldest first."""
+    folder = files("engine.stores.sqlite") / "migrations"
+    texts = {item.name: item.read_text(encoding="utf-8") for item in folder.iterdir() if item.name.endswith(".sql")}
+    return [
+        Migration(int(name[:4]), name[5:-4], sql, hashlib.sha256(sql.encode()).hexdigest())
+        for name, sql in sorted(texts.items())
+    ]
+
+
+def migrate(connection: sqlite3.Connection, path: Path) -> None:
+    """Apply what is missing. Raises StoreTooNew, StoreCorrupt, or the driver's error; nothing is half applied.
+
+    Two processes may do this at once: the second finds the work done.
+    """
+    _refuse_foreign(connection, path)
+    connection.execute("PRAGMA journal_mode = WAL")
+    if not _missing(connection, path):
+        return
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        _refuse_foreign(connection, path)
+        for migration in _missing(connection, path):
+            if migration.version == 1:
+                connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+                connection.execute(_SCHEMA_TABLE)
+            for sql in _statements(migration.sql):
+                connection.execute(sql)
+            connection.execute(
+                "INSERT INTO schema (version, name, checksum) VALUES (?, ?, ?)",
+                (migration.version, migration.name, migration.checksum),
+            )
+        connection.execute("COMMIT")
+    finally:
+        roll_back(connection)
+
+
+def _refuse_foreign(connection: sqlite3.Connection, path: Path) -> None:
+    (application,) = connection.execute("PRAGMA application_id").fetchone()
+    (tables,) = connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()
+    if application != APPLICATION_ID and tables:
+        raise StoreCorrupt(
+            f"{path} is an SQLite database of another program, not a Headrace store. "
+            "Give another path with --store or HEADRACE_STORE"
+        )
+
+
+def _missing(connection: sqlite3.Connection, path: Path) -> Sequence[Migration]:
+    known = migrations()
+    if not connection.execute("SELECT count(*) FROM sqlite_schema WHERE name = 'schema'").fetchone()[0]:
+        return known
+    applied: dict[int, str] = dict(connection.execute("SELECT version, checksum FROM schema").fetchall())
+    newest = max(applied, default=0)
+    if newest > known[-1].version:
+        raise StoreTooNew(
+            f"the store {path} has schema version {newest}; this Headrace knows up to {known[-1].version}. "
+            "Upgrade Headrace, or use the version that wrote the store"
+        )
+    for migration in known:
+        if applied.get(migration.version, migration.checksum) != migration.checksum:
+            raise StoreCorrupt(
+                f"the store {path} was made by a changed build: migration {migration.version} ({migration.name}) "
+                "differs from the one it was made with. Use the build that wrote it, or a new store"
+            )
+    return [migration for migration in known if migration.version not in applied]
+
+
+def _statements(script: str) -> Iterator[str]:
+    # `executescript` would commit first, and a crash in it would leave half a schema.
+    text = ""
+    for line in script.splitlines(keepends=True):
+        text += line
+        if sqlite3.complete_statement(text):
+            yield text
+            text = ""

@@ -1,0 +1,1 @@
+UPDATE run SET version = :version, fingerprint = :fingerprint, python = :python WHERE num = :num

@@ -1,0 +1,1 @@
+SELECT num FROM run WHERE ended < ? AND state <> 'diverged' ORDER BY ended LIMIT ?

@@ -1,0 +1,1 @@
+DELETE FROM slot WHERE pool = ? AND run = ? AND key = ?

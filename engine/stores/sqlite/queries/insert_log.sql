@@ -1,0 +1,1 @@
+INSERT INTO log (run, at, level, logger, message, task, attempt, span) VALUES (?, ?, ?, ?, ?, ?, ?, ?)

@@ -1,0 +1,1 @@
+INSERT INTO signal (run, name, payload, sent) VALUES (?, ?, ?, ?)

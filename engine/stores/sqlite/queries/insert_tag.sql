@@ -1,0 +1,1 @@
+INSERT INTO run_tag (tag, run) VALUES (?, ?) ON CONFLICT DO NOTHING

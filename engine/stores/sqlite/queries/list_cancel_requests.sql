@@ -1,0 +1,1 @@
+SELECT num, cancel FROM run WHERE cancel IS NOT NULL AND ended IS NULL

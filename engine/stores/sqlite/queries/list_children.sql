@@ -1,0 +1,1 @@
+SELECT * FROM run WHERE parent = ? ORDER BY num

@@ -1,0 +1,1 @@
+SELECT id, pid, host, started, flows FROM node ORDER BY started, id

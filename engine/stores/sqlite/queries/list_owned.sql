@@ -1,0 +1,1 @@
+SELECT * FROM run WHERE state = 'running' AND owner = ? ORDER BY num

@@ -1,0 +1,1 @@
+SELECT id, run, name, payload, sent FROM signal WHERE run = ? AND id > ? ORDER BY id

@@ -1,0 +1,1 @@
+SELECT pool, run, key, node FROM slot ORDER BY pool, run, key

@@ -1,0 +1,1 @@
+UPDATE run SET exported = :seq WHERE num = :num AND exported < :seq

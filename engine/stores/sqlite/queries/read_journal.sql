@@ -1,0 +1,1 @@
+SELECT * FROM journal WHERE run = ? AND seq > ? ORDER BY seq LIMIT ?

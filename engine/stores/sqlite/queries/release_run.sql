@@ -1,0 +1,1 @@
+UPDATE run SET state = 'queued', due = 0, owner = NULL WHERE num = ? AND state = 'running'

@@ -1,0 +1,1 @@
+UPDATE run SET state = 'queued', due = 0 WHERE num = ? AND state = 'waiting'

@@ -1,0 +1,135 @@
+"""Runs on SQLite: created by anyone, claimed by one node at a time."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Collection, Sequence
+
+from engine.model.errors import Fenced, RunConflict, UnknownRun
+from engine.model.run import NewRun, RunRecord, RunState
+from engine.stores.sqlite.part import Part
+from engine.stores.sqlite.rows import array, from_new_run, to_run
+from engine.stores.sqlite.statements import statement
+
+INSERT_RUN = statement("insert_run")
+INSERT_TAG = statement("insert_tag")
+FIND_RUN = statement("find_run")
+FIND_RUN_BY_NUM = statement("find_run_by_num")
+FIND_NODE = statement("find_node")
+FIND_DUE_RUNS = statement("find_due_runs")
+FIND_DUE_AMONG = statement("find_due_among")
+CLAIM_RUN = statement("claim_run")
+NEXT_DUE = statement("next_due")
+REQUEUE_RUN = statement("requeue_run")
+CLEAR_JOURNAL = statement("clear_journal")
+COPY_ENTRIES = statement("copy_entries")
+LIST_CHILDREN = statement("list_children")
+
+
+class SQLiteRuns(Part):
+    """Satisfies `ports.runs.Runs`, together with `SQLiteInbox`."""
+
+    _touched: bool = False  # this object has written something that a node may want to look at
+    _version: int = 0  # of the data, when `changed` was last asked
+
+    async def create(self, run: NewRun) -> tuple[RunRecord, bool]:
+        def work(connection: sqlite3.Connection) -> tuple[RunRecord, bool]:
+            row = connection.execute(INSERT_RUN, from_new_run(run)).fetchone()
+            if row is None:
+                return to_run(connection.execute(FIND_RUN, (run.id,)).fetchone()), False
+            if run.tags:
+                connection.executemany(INSERT_TAG, [(tag, row["num"]) for tag in run.tags])
+            return to_run(row), True
+
+        self._touched = True
+        return await self._db.transact(work)
+
+    async def find(self, run_id: str) -> RunRecord | None:
+        return await self._db.query(lambda connection: _one(connection, FIND_RUN, run_id))
+
+    async def find_num(self, num: int) -> RunRecord | None:
+        return await self._db.query(lambda connection: _one(connection, FIND_RUN_BY_NUM, num))
+
+    async def claim(
+        self, node: str, *, now: int, limit: int, flows: Collection[str], only: Collection[int] | None = None
+    ) -> Sequence[RunRecord]:
+        wanted = {"flows": array(flows), "now": now, "limit": limit}
+
+        def candidates(connection: sqlite3.Connection) -> list[int]:
+            if only is None:
+                rows = connection.execute(FIND_DUE_RUNS, wanted)
+            else:
+                rows = connection.execute(FIND_DUE_AMONG, {**wanted, "only": array(only)})
+            return [num for (num,) in rows.fetchall()]
+
+        def work(connection: sqlite3.Connection) -> list[RunRecord]:
+            if connection.execute(FIND_NODE, (node,)).fetchone() is None:
+                raise Fenced(
+                    f"node {node} has not joined this store, or was declared dead: it must join before it claims"
+                )
+            taken: list[RunRecord] = []
+            for num in due:
+                taken += map(to_run, connection.execute(CLAIM_RUN, {"num": num, "node": node, "now": now}).fetchall())
+            return taken
+
+        # Looking first means that a node with nothing to do never asks for the write lock.
+        due = await self._db.query(candidates)
+        return await self._db.transact(work) if due else []
+
+    async def next_due(self, *, flows: Collection[str]) -> int | None:
+        def work(connection: sqlite3.Connection) -> int | None:
+            row = connection.execute(NEXT_DUE, {"flows": array(flows)}).fetchone()
+            return None if row[0] is None else int(row[0])
+
+        return await self._db.query(work)
+
+    async def requeue(self, run_id: str, *, now: int) -> RunRecord:
+        def work(connection: sqlite3.Connection) -> RunRecord:
+            run = known_run(connection, run_id)
+            if run.state is not RunState.DIVERGED:
+                raise RunConflict(
+                    f"run {run_id} of flow {run.flow} is {run.state}: only a diverged run can be queued again"
+                )
+            connection.execute(REQUEUE_RUN, (run.num,))
+            return known_run(connection, run_id)
+
+        self._touched = True
+        return await self._db.transact(work)
+
+    async def copy_journal(self, source: int, target: int, keys: Collection[str], *, now: int) -> None:
+        def work(connection: sqlite3.Connection) -> None:
+            run = _one(connection, FIND_RUN_BY_NUM, target)
+            if run is None:
+                raise UnknownRun(f"no run has the number {target} in this store: create it before copying to it")
+            if run.started is not None or run.state is not RunState.QUEUED:
+                raise RunConflict(f"run {run.id} of flow {run.flow} has started: copy results to a new run only")
+            connection.execute(CLEAR_JOURNAL, (target,))
+            connection.execute(COPY_ENTRIES, {"source": source, "target": target, "keys": array(keys)})
+
+        await self._db.transact(work)
+
+    async def children(self, run: int) -> Sequence[RunRecord]:
+        return await self._db.query(
+            lambda connection: [to_run(row) for row in connection.execute(LIST_CHILDREN, (run,)).fetchall()]
+        )
+
+    def changed(self) -> bool:
+        # The loop's own connection is the right one to ask: it does not count its own commits, most of which are
+        # journal lines that nobody waits for. What another client of this object did is remembered beside it.
+        version = int(self._db.connection.execute("PRAGMA data_version").fetchone()[0])
+        changed = self._touched or version != self._version
+        self._touched, self._version = False, version
+        return changed
+
+
+def known_run(connection: sqlite3.Connection, run_id: str) -> RunRecord:
+    """The run of this id. Raises UnknownRun."""
+    run = _one(connection, FIND_RUN, run_id)
+    if run is None:
+        raise UnknownRun(f"no run has the id {run_id!r} in this store: `headrace runs` lists those there are")
+    return run
+
+
+def _one(connection: sqlite3.Connection, sql: str, value: str | int) -> RunRecord | None:
+    row = connection.execute(sql, (value,)).fetchone()
+    return None if row is None else to_run(row)
