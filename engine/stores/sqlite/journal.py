@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from engine.model.change import Batch
 from engine.model.entry import Entry
 from engine.ports.journal import Written
-from engine.stores.sqlite.changes import INSERT_ENTRY, NOBODY, is_single, write_batch
+from engine.stores.sqlite.changes import NOBODY, is_single, write_batch, write_single
 from engine.stores.sqlite.connect import roll_back
 from engine.stores.sqlite.database import Database
 from engine.stores.sqlite.errors import is_busy, store_error
@@ -64,9 +64,8 @@ class SQLiteJournal(Part):
 
 
 def _write_here(connection: sqlite3.Connection, batch: Batch) -> frozenset[int]:
-    if is_single(batch):  # autocommit: the statement is the transaction, and its fence
-        entry = batch.entries[0]
-        return NOBODY if connection.execute(INSERT_ENTRY, entry).rowcount else frozenset((entry.run,))
+    if is_single(batch):  # autocommit: the statement is the transaction
+        return write_single(connection, batch.entries[0])
     connection.execute("BEGIN IMMEDIATE")
     try:
         fenced = write_batch(connection, batch)
