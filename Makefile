@@ -63,7 +63,7 @@ lint: set-up ## ruff
 .PHONY: types
 types: set-up ## mypy and pyright, both strict
 	$(BIN)/mypy
-	$(BIN)/pyright
+	$(BIN)/pyright --pythonpath $(BIN)/python
 
 .PHONY: arrows
 arrows: set-up ## import-linter: who may import whom

@@ -44,3 +44,27 @@ def test_help_lists_every_public_target() -> None:
     shown = subprocess.run(["make"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
     for target in ("demo", "test", "check", "bench", "services", "docs-check", "clean"):
         assert f"make {target} " in shown
+
+
+def newer(folder: Path, *, own_minor: int) -> str:
+    """What the script finds on a machine where `folder` is all there is, seen from a Python 3.`own_minor`."""
+    own = folder / "own"
+    own.write_text(f"#!/bin/sh\necho {own_minor}\n", encoding="utf-8")
+    own.chmod(0o755)
+    environment = {"PATH": f"{folder}:/usr/bin:/bin", "HOME": str(folder)}
+    command = [str(ROOT / "scripts" / "newer-python.sh"), str(own)]
+    return subprocess.run(command, env=environment, capture_output=True, text=True, check=True).stdout
+
+
+def test_the_newest_python_that_starts_is_found(tmp_path: Path) -> None:
+    answers = {
+        "python3.20": "exit 127",
+        "python3.19": 'echo "19 1 /opt/nineteen"',
+        "python3.18": 'echo "18 4 /opt/eighteen"',
+    }
+    for name, answer in answers.items():
+        (tmp_path / name).write_text(f"#!/bin/sh\n{answer}\n", encoding="utf-8")
+        (tmp_path / name).chmod(0o755)
+    assert newer(tmp_path, own_minor=11) == "/opt/nineteen\n"
+    assert newer(tmp_path, own_minor=18) == "/opt/nineteen\n"
+    assert newer(tmp_path, own_minor=19) == ""
