@@ -40,6 +40,12 @@ fi
 twice() { "$@" || { say "trying once more: $*"; sleep 2; "$@"; }; }
 
 pip() { "$venv/bin/python" -m pip --disable-pip-version-check --no-input "$@"; }
+
+# uv does not read pip's settings, and on many machines the only index to be had stands there.
+index=${PIP_INDEX_URL:-$(pip config get global.index-url 2>/dev/null || true)}
+[ -z "$index" ] || export UV_DEFAULT_INDEX=${UV_DEFAULT_INDEX:-$index}
+[ -z "${PIP_CERT:-}" ] || export SSL_CERT_FILE=${SSL_CERT_FILE:-$PIP_CERT}
+
 if pip install --quiet uv >/dev/null 2>&1 && "$venv/bin/uv" --version >/dev/null 2>&1; then
   twice "$venv/bin/uv" pip install --quiet --python "$venv/bin/python" --editable '.[all,dev]' ||
     twice pip install --quiet --editable '.[all,dev]'

@@ -11,7 +11,7 @@ LOCAL = re.compile(
     r"(?<![\w./])/root/"
     r"|(?<![\w./])/(home|Users)/\w+"
     r"|\bpypi\.org|\bpythonhosted\.org|\bregistry\.npmjs\.org|\bproxy\.golang\.org"
-    r"|\b(index|find-links|extra-index)-url\b|--find-links|PIP_INDEX_URL"
+    r"|\b(index-url|find-links)\b\W+(https?:/)?/"
 )
 
 
@@ -40,7 +40,7 @@ def test_the_pattern_finds_what_it_should() -> None:
         "cd /root/x",
         "https://pypi.org/simple",
         "/somewhere/checkout/engine",
-        "--find-links x",
+        "--find-links /srv/wheels",
     ):
         assert local_lines(line, checkout) == [line]
     assert local_lines("GET /hooks/home\n/var/tempo\nusr/root/x", checkout) == []
