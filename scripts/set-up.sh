@@ -46,13 +46,14 @@ index=${PIP_INDEX_URL:-$(pip config get global.index-url 2>/dev/null || true)}
 [ -z "$index" ] || export UV_DEFAULT_INDEX=${UV_DEFAULT_INDEX:-$index}
 [ -z "${PIP_CERT:-}" ] || export SSL_CERT_FILE=${SSL_CERT_FILE:-$PIP_CERT}
 
-if pip install --quiet uv >/dev/null 2>&1 && "$venv/bin/uv" --version >/dev/null 2>&1; then
-  twice "$venv/bin/uv" pip install --quiet --python "$venv/bin/python" --editable '.[all,dev]' ||
-    twice pip install --quiet --editable '.[all,dev]'
-else
-  say "uv cannot be had here; going on with pip"
+install() {
+  if pip install --quiet uv >/dev/null 2>&1 && "$venv/bin/uv" --version >/dev/null 2>&1; then
+    twice "$venv/bin/uv" pip install --quiet --python "$venv/bin/python" --editable '.[all,dev]' && return
+  fi
+  say "going on with pip, without uv"
   twice pip install --quiet --editable '.[all,dev]'
-fi
+}
+install || die "the packages could not be installed; see above. Is the package index that pip is configured for within reach?"
 "$venv/bin/python" -c 'import engine' || die "the installed package cannot be imported; see above"
 printf '%s\n' "$want" >"$stamp"
 say "done"
