@@ -22,7 +22,7 @@ from zoneinfo import ZoneInfo
 
 import httpx
 import obstore
-from obstore.exceptions import BaseError, GenericError, NotFoundError
+from obstore.exceptions import BaseError, GenericError
 from obstore.store import from_url
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ValidationError
 
@@ -112,7 +112,7 @@ async def download(source: str, name: str) -> str:
         ) from error
     try:
         found = await obstore.get_async(folder, name)
-    except (FileNotFoundError, NotFoundError) as error:
+    except FileNotFoundError as error:
         raise PermanentError(f"there is no {name} in {source}") from error
     return bytes(await found.bytes_async()).decode()
 

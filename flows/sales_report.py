@@ -11,7 +11,7 @@ from __future__ import annotations
 import csv
 import logging
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from datetime import date
@@ -155,7 +155,7 @@ def read(sales: Path) -> Iterator[Sale | Bad]:
     A row is a line, so that a quote which is never closed spoils one row and does not swallow the rest of the file.
     """
     with sales.open(encoding="utf-8-sig", errors="replace", newline="") as file:
-        header = next(csv.reader([file.readline()]), [])
+        header = next(csv.reader([file.readline()]), list[str]())
         missing = {field.alias or name for name, field in Sale.model_fields.items()} - set(header)
         if header and missing:
             raise PermanentError(f"{sales} has no column {', '.join(sorted(missing))}; it has {', '.join(header)}")
@@ -183,7 +183,7 @@ def write_csv(path: Path, header: list[str], rows: list[list[object]]) -> None:
 
 
 @contextmanager
-def log_file(path: Path) -> Iterator[None]:
+def log_file(path: Path) -> Generator[None]:
     """Keep what this run logs in a file as well. Opening it is no effect to remember: every replay does so."""
     run_id, logger = current().run_id, current().logger.logger
     path.parent.mkdir(parents=True, exist_ok=True)
