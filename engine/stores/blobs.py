@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import asyncio
+from collections.abc import Callable
+from typing import TYPE_CHECKING, TypeVar
 from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
@@ -10,6 +12,8 @@ from engine.model.errors import StoreError
 
 if TYPE_CHECKING:
     from obstore.store import ObjectStore
+
+T = TypeVar("T")
 
 
 class ObjectBlobs:
@@ -23,53 +27,63 @@ class ObjectBlobs:
         self._opened: ObjectStore | None = None
 
     async def put(self, name: str, data: bytes) -> None:
-        from obstore import put_async
-        from obstore.exceptions import BaseError
-
-        try:
-            await put_async(self._store(), name, data)
-        except (BaseError, OSError, ValueError) as error:
-            raise self._failed("write", name, error) from error
+        await self._do("write", name, lambda store: _put(store, name, data))
 
     async def get(self, name: str) -> bytes:
-        from obstore import get_async
-        from obstore.exceptions import BaseError
-
-        try:
-            found = await get_async(self._store(), name)
-            return bytes(await found.bytes_async())
-        except (BaseError, OSError, ValueError) as error:
-            raise self._failed("read", name, error) from error
+        return await self._do("read", name, lambda store: _get(store, name))
 
     async def delete(self, name: str) -> None:
-        from obstore import delete_async
+        await self._do("delete", name, lambda store: _delete(store, name))
+
+    async def _do(self, verb: str, name: str, work: Callable[[ObjectStore], T]) -> T:
+        # In a thread of ours, not by the driver's own coroutines: its threads call back into Python to finish those,
+        # and abort the process when the interpreter ends at that moment.
+        return await asyncio.to_thread(self._translated, verb, name, work)
+
+    def _translated(self, verb: str, name: str, work: Callable[[ObjectStore], T]) -> T:
         from obstore.exceptions import BaseError
 
         try:
-            await delete_async(self._store(), name)
-        except FileNotFoundError:
-            return
+            if self._opened is None:
+                self._opened = _open(self._url)
+            return work(self._opened)
         except (BaseError, OSError, ValueError) as error:
-            raise self._failed("delete", name, error) from error
+            reason = str(error).partition("\n")[0]  # the rest is the driver's debugging output
+            raise StoreError(
+                f"cannot {verb} blob {name} in {self._url}: {reason}. "
+                "Check that the place exists, that it has room and that the credentials fit"
+            ) from error
 
-    def _store(self) -> ObjectStore:
-        if self._opened is None:
-            # Imported late: an engine whose results are small never loads the cloud clients.
-            from obstore.store import LocalStore, from_url
 
-            parts = urlsplit(self._url)
-            if parts.scheme == "file":
-                self._opened = LocalStore(url2pathname(parts.path), automatic_cleanup=True, mkdir=True)
-            else:
-                self._opened = from_url(self._url)
-        return self._opened
+def _open(url: str) -> ObjectStore:
+    # Imported late, here and below: an engine whose results are small never loads the cloud clients.
+    from obstore.store import LocalStore, from_url
 
-    def _failed(self, verb: str, name: str, error: Exception) -> StoreError:
-        reason = str(error).partition("\n")[0]  # the rest is the driver's debugging output
-        return StoreError(
-            f"cannot {verb} blob {name} in {self._url}: {reason}. "
-            "Check that the place exists, that it has room and that the credentials fit"
-        )
+    parts = urlsplit(url)
+    if parts.scheme == "file":
+        return LocalStore(url2pathname(parts.path), automatic_cleanup=True, mkdir=True)
+    return from_url(url)
+
+
+def _put(store: ObjectStore, name: str, data: bytes) -> None:
+    from obstore import put
+
+    put(store, name, data)
+
+
+def _get(store: ObjectStore, name: str) -> bytes:
+    from obstore import get
+
+    return bytes(get(store, name).bytes())
+
+
+def _delete(store: ObjectStore, name: str) -> None:
+    from obstore import delete
+
+    try:
+        delete(store, name)
+    except FileNotFoundError:
+        return  # gone already: what was asked for
 
 
 class MemoryBlobs:
