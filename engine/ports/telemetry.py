@@ -53,10 +53,10 @@ class Telemetry(Protocol):
         """A line of the run's log."""
 
     def attach(self, run: RunIdentity, span: int) -> object:
-        """Make a span the current one of this context, so that spans of the user's own have a parent."""
+        """Make a span the current one of this context, so that spans of the user's own have a parent.
 
-    def detach(self, token: object) -> None:
-        """End what `attach` began, in the same context, with what it returned."""
+        There is no way back: call it in a context that ends with the task.
+        """
 
     def exported(self) -> Sequence[tuple[int, int]]:
         """Since the last call: run number and the `seq` up to which its spans have reached the backend."""

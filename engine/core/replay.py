@@ -1,0 +1,134 @@
+"""Replay: what a journal says about each step a flow asks for.
+
+The journal is read once. A step that asks finds its own record, or none; when it finds none, the records that look
+like it but were not asked for say whether this is new work or another story than the one that was recorded.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from engine.core.scopes import is_inner, scope_of
+from engine.model import entry as kinds
+from engine.model.entry import Entry
+
+
+@dataclass(frozen=True, slots=True)
+class Divergence:
+    """The flow asked for one thing where the journal has another."""
+
+    asked: str
+    asked_args: str
+    recorded: tuple[Entry, ...]
+    scope: str
+
+    def diff(self) -> str:
+        """Both sides, for a person."""
+        lines = [f"  in scope {self.scope or '/'}"]
+        lines += [f"- recorded: {e.name}({e.args})   [journal line {e.seq}, {e.outcome}]" for e in self.recorded[:5]]
+        if len(self.recorded) > 5:
+            lines.append(f"  … and {len(self.recorded) - 5} more")
+        lines.append(f"+ now asks: {self.asked}({self.asked_args})")
+        return "\n".join(lines)
+
+
+@dataclass(slots=True)
+class History:
+    """What is known of one key besides its final record."""
+
+    attempts: list[Entry] = field(default_factory=list)
+    started: Entry | None = None
+    wait: Entry | None = None
+
+
+class Replay:
+    """The journal of one run, as it is used up."""
+
+    __slots__ = ("_by_call", "_by_place", "_groups", "_records", "history", "last_group", "last_seq", "taken_signals", "total")
+
+    def __init__(self, journal: Iterable[Entry]) -> None:
+        self._records: dict[str, Entry] = {}
+        self.history: dict[str, History] = {}
+        self.taken_signals: set[int] = set()
+        self.last_seq = -1
+        self.last_group = -1
+        groups: dict[str, int] = {}
+        for line in journal:
+            self.last_seq = max(self.last_seq, line.seq)
+            self.last_group = max(self.last_group, line.group)
+            self._read(line, groups)
+        self.total = len(self._records)
+        self._by_place: dict[tuple[str, str], dict[str, Entry]] = {}
+        self._by_call: dict[tuple[str, str], dict[str, Entry]] = {}
+        for line in self._records.values():
+            self._by_place.setdefault((scope_of(line.key), line.name), {})[line.key] = line
+            self._by_call.setdefault((line.name, line.args), {})[line.key] = line
+        ordered: dict[int, list[str]] = {}
+        for key, group in groups.items():
+            ordered.setdefault(group, []).append(key)
+        self._groups = deque(ordered[number] for number in sorted(ordered))
+
+    def _read(self, line: Entry, groups: dict[str, int]) -> None:
+        match line.kind:
+            case kinds.ATTEMPT:
+                self.history.setdefault(line.key, History()).attempts.append(line)
+            case kinds.STARTED:
+                self.history.setdefault(line.key, History()).started = line
+            case kinds.WAIT:
+                self.history.setdefault(line.key, History()).wait = line
+            case kinds.MOVED:
+                groups.pop(line.key, None)
+                groups[line.key] = line.group
+            case _:
+                self._records[line.key] = line
+                if line.kind == kinds.SIGNAL and line.attempt > 0:
+                    self.taken_signals.add(line.attempt)
+                if line.kind in kinds.DELIVERED and line.outcome != kinds.CANCELLED and not is_inner(line.key):
+                    groups[line.key] = line.group
+
+    @property
+    def over(self) -> bool:
+        """True when every recorded group has reached the flow, or was passed over."""
+        return not self._groups
+
+    def record(self, key: str) -> Entry | None:
+        """The final record of a step, if there is one."""
+        return self._records.get(key)
+
+    def take(self, key: str) -> Entry | None:
+        """The record of a step that asks for it: it can no longer be mistaken for something unasked."""
+        line = self._records.get(key)
+        if line is not None:
+            self._by_place[scope_of(key), line.name].pop(key, None)
+            self._by_call[line.name, line.args].pop(key, None)
+        return line
+
+    def group(self) -> list[str]:
+        """The keys that reach the flow next, in order. Empty when replay is over."""
+        return self._groups[0] if self._groups else []
+
+    def pass_group(self) -> None:
+        """The group has been delivered, or will never be asked for."""
+        self._groups.popleft()
+
+    def diverges(self, *, key: str, name: str, args: str) -> Divergence | None:
+        """Why a step without a record is not simply new work; None when it is.
+
+        Ask when replay has come to rest. A record of the same name in the same scope with other arguments, or of
+        the same name and arguments in any scope, that nobody has asked for, is divergence.
+        """
+        scope = scope_of(key)
+        here = self._by_place.get((scope, name))
+        anywhere = self._by_call.get((name, args))
+        unasked = [*(here or {}).values()] or [*(anywhere or {}).values()]
+        unasked = [line for line in unasked if line.outcome != kinds.CANCELLED and not is_inner(line.key)]
+        if not unasked:
+            return None
+        return Divergence(asked=name, asked_args=args, recorded=tuple(unasked), scope=scope)
+
+    def unasked(self) -> list[Entry]:
+        """Final records that the flow has not asked for, in journal order."""
+        left = [line for lines in self._by_place.values() for line in lines.values()]
+        return sorted((line for line in left if not is_inner(line.key)), key=lambda line: line.seq)

@@ -1,0 +1,1 @@
+"""Plain values: what the other rooms talk about. Imports nothing of ours."""

@@ -1,0 +1,127 @@
+"""Runs: what is asked for, what the store holds, and the right to write for one."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+
+class RunState(StrEnum):
+    """Where a run is in its life. The legal moves are in `core/run_life.py`."""
+
+    QUEUED = "queued"
+    RUNNING = "running"
+    WAITING = "waiting"
+    DIVERGED = "diverged"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewRun:
+    """A run to be created. Times are nanoseconds since the epoch; `params` is a JSON object.
+
+    `trace` is 32 hex digits, `span` the root span's id; `due` is when it may start.
+    """
+
+    id: str
+    flow: str
+    params: bytes
+    created: int
+    version: str = "1"
+    fingerprint: str = ""
+    python: str = ""
+    due: int = 0
+    timeout: int | None = None
+    trace: str
+    span: int
+    sampled: bool = True
+    parent: int | None = None
+    parent_key: str | None = None
+    parent_span: int = 0
+    rerun_of: str | None = None
+    origin: str = ""
+    tags: tuple[str, ...] = ()
+    scheduled_for: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunRecord:
+    """A run as the store holds it.
+
+    `num` is the store's own number. `epoch` grows with each claim. `wake_at` is when a waiting run is due.
+    `result` is JSON, `error` a failure record. `exported` is the last journal line known to be exported.
+    """
+
+    num: int
+    id: str
+    flow: str
+    version: str
+    fingerprint: str
+    python: str
+    params: bytes
+    state: RunState
+    epoch: int
+    owner: str | None
+    created: int
+    started: int | None
+    ended: int | None
+    wake_at: int | None
+    timeout: int | None
+    crashes: int
+    cancel: str | None
+    result: bytes | None
+    result_blob: str | None
+    error: bytes | None
+    trace: str
+    span: int
+    sampled: bool
+    parent: int | None
+    parent_key: str | None
+    parent_span: int
+    rerun_of: str | None
+    origin: str
+    tags: tuple[str, ...] = field(default=())
+    scheduled_for: int | None = None
+    exported: int = -1
+
+
+ENDED = frozenset({RunState.SUCCEEDED, RunState.FAILED, RunState.CANCELLED})
+
+
+@dataclass(frozen=True, slots=True)
+class Signal:
+    """A named message to one run. `id` orders them; `payload` is JSON."""
+
+    id: int
+    run: int
+    name: str
+    payload: bytes
+    sent: int
+
+
+@dataclass(frozen=True, slots=True)
+class LogLine:
+    """One line of a run's log. `trace` and `span` are the ids it belongs to; `at` is in nanoseconds."""
+
+    run: int
+    at: int
+    level: str
+    logger: str
+    message: str
+    task: str
+    attempt: int
+    span: int
+
+
+@dataclass(frozen=True, slots=True)
+class NodeRecord:
+    """A process that runs flows. `alive` is judged by whoever reads it, by the store's rules."""
+
+    id: str
+    pid: int
+    host: str
+    started: int
+    flows: tuple[str, ...]
+    alive: bool

@@ -1,0 +1,112 @@
+"""Flows that call flows: a child run with an id of its own, awaited like a task."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from engine.context import RunScope
+from engine.core.canonical import digest
+from engine.core.failure import decode, rebuild
+from engine.core.scopes import mixed
+from engine.flow import Call
+from engine.model import entry as kinds
+from engine.model.entry import Entry
+from engine.model.run import NewRun, RunRecord, RunState
+from engine.runtime import codeprint
+from engine.runtime.scoping import STEP_CODES
+
+if TYPE_CHECKING:
+    from engine.runtime.session import Session
+
+T = TypeVar("T")
+
+
+async def step(session: Session, call: Call[T], scope: RunScope, key: str, span: int, text: str) -> T:
+    """Start the child, or find it, and wait for its end. Raises what the child raised.
+
+    Cancelling it cancels the child and waits until it has ended.
+    """
+    delivery = session.delivery
+    name = call.flow.name
+    if scope.body is None:
+        delivery.asked += 1
+        if asyncio.current_task() not in delivery.tasks:
+            delivery.unstarted = max(0, delivery.unstarted - 1)
+    try:
+        if session.closing is not None:
+            raise asyncio.CancelledError(session.closing.value)
+        line = await session.recall(key, name, text, scope)
+        if line is None:
+            if session.behind:
+                await session.host.commit.flushed()
+            began = session.host.clock.now()
+            child = await session.host.start_child(_child_of(session, call, scope, key, span, began))
+            ended = await _end_of(session, child)
+            line = await _line(session, scope, key, name, text, span, began, ended)
+            await session.settle(line, scope)
+        data = await session.host.load(line.value, line.blob)
+        if line.outcome == kinds.ERROR:
+            raise rebuild(decode(data))
+        result: T = call.flow.codec.decode(data)
+        return result
+    finally:
+        if scope.body is None:
+            delivery.asked -= 1
+
+
+STEP_CODES.add(step.__code__)
+
+
+def _child_of(session: Session, call: Call[Any], scope: RunScope, key: str, span: int, now: int) -> NewRun:
+    parent = session.record
+    child_id = f"{parent.id}/{call.flow.name}-{digest(key)[:10]}"
+    timeout = call.flow.options.timeout
+    return NewRun(
+        id=child_id,
+        flow=call.flow.name,
+        params=call.params,
+        created=now,
+        version=call.flow.options.version,
+        fingerprint=codeprint.fingerprint(call.flow),
+        python=codeprint.PYTHON,
+        timeout=None if timeout is None else int(timeout.total_seconds() * 1e9),
+        trace=parent.trace,
+        span=mixed(span, 1),
+        sampled=parent.sampled,
+        parent=parent.num,
+        parent_key=key,
+        parent_span=scope.span,
+        origin=parent.origin,
+        tags=call.flow.options.tags,
+        scheduled_for=parent.scheduled_for,
+    )
+
+
+async def _end_of(session: Session, child: RunRecord) -> RunRecord:
+    future = session.host.watch(child.num)
+    session.waits[future] = None
+    session.waiting_children[child.num] = None
+    session.host.may_park(session)
+    try:
+        return await future
+    except asyncio.CancelledError:
+        if session.closing is None:
+            await session.host.cancel_child(child.id, f"its parent {session.record.id} was cancelled")
+            await session.host.watch(child.num)
+        raise
+    finally:
+        session.waits.pop(future, None)
+        session.waiting_children.pop(child.num, None)
+
+
+async def _line(
+    session: Session, scope: RunScope, key: str, name: str, text: str, span: int, began: int, child: RunRecord
+) -> Entry:
+    outcome = kinds.OK if child.state is RunState.SUCCEEDED else kinds.ERROR
+    value = (child.result if outcome == kinds.OK else child.error) or b"null"
+    blob = child.result_blob if outcome == kinds.OK else None
+    at = session.host.clock.now()
+    return Entry(
+        session.num, 0, 0, kinds.CHILD, key, name, text[:160], 1, began, at, span, scope.span, outcome, value, blob, session.epoch
+    )

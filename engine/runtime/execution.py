@@ -1,0 +1,257 @@
+"""One stay of a run in memory: from being claimed to having ended, or to leaving memory for a while."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from engine.context import Hook
+from engine.core.failure import describe, encode
+from engine.core.replay import Divergence
+from engine.flow import Flow
+from engine.model.change import Adopted, Change, Ended, Parked, Released
+from engine.model.errors import HeadraceError, RunDiverged, RunTimeout, StoreError, UnwindingSwallowed
+from engine.model.run import RunRecord, RunState
+from engine.runtime import codeprint, hooks
+from engine.runtime.performing import INLINE
+from engine.runtime.scoping import root_task, tasks_of
+from engine.runtime.session import Closing, Session, root_scope
+from engine.task import Task, TaskOptions
+
+if TYPE_CHECKING:
+    from engine.runtime.node import Node
+
+_log = logging.getLogger("headrace.run")
+
+UNWINDING_GRACE = 5.0
+"""Seconds a flow may take to leave memory. Its `finally` blocks run then, and should not wait for anything."""
+
+
+async def execute(node: Node, record: RunRecord, flow: Flow[..., Any], arrived: Callable[[Session], None]) -> None:
+    """Run a claimed run until it ends or leaves memory. Cancelling it releases the run for another node.
+
+    Never raises for what the flow does. Raises StoreError when the journal cannot be read.
+    """
+    journal = await node.store.read(record.num)
+    signals = await node.store.signals(record.num)
+    session = Session(node, record, flow, journal, signals)
+    arrived(session)
+    node.telemetry.started(session.identity, record)
+    try:
+        await _stay(node, session, flow)
+    finally:
+        session.closing = Closing.ENDED
+        session.delivery.close()
+
+
+async def _stay(node: Node, session: Session, flow: Flow[..., Any]) -> None:
+    record = session.record
+    try:
+        values = flow.parameters.decode(record.params)
+        coroutine = flow.fn(**values)
+    except (HeadraceError, TypeError) as error:
+        await _end(node, session, RunState.FAILED, None, error)
+        return
+    root = root_task(session.loop, coroutine, root_scope(session), f"headrace {record.flow} {record.id}")
+    session.root = root
+    session.delivery.tasks.add(root)
+    root.add_done_callback(session.delivery.tasks.discard)
+    deadline = _deadline(node, session)
+    if record.cancel is not None:
+        session.cancel(record.cancel)
+    try:
+        await _ended(root)
+    except asyncio.CancelledError:
+        await _unwind(session, root)
+        await _write(node, session, Released(record.num))
+        raise
+    finally:
+        if deadline is not None:
+            deadline.cancel()
+    await _leftovers(session)
+    await _conclude(node, session, root)
+
+
+async def _conclude(node: Node, session: Session, root: asyncio.Task[Any]) -> None:
+    """The root has ended: by itself, or because the session was closed around it."""
+    match session.closing:
+        case None:
+            await _own_end(node, session, root)
+        case Closing.UNWINDING:
+            _check_unwound(session, root)
+            await _write(
+                node,
+                session,
+                Parked(session.num, session.parked_until, session.seen_signal, tuple(session.parked_children)),
+            )
+        case Closing.DIVERGED:
+            await _diverged(node, session)
+        case Closing.FENCED:
+            _log.warning("run %s of %s now belongs to another node; stopped here", session.record.id, session.record.flow)
+        case Closing.UNWRITABLE:
+            node.store_failed(session.record, session.cause if isinstance(session.cause, Exception) else StoreError("write failed"))
+        case Closing.FAILED:
+            await _end(node, session, RunState.FAILED, None, session.cause if isinstance(session.cause, BaseException) else None)
+        case Closing.ENDED:
+            pass
+
+
+async def _own_end(node: Node, session: Session, root: asyncio.Task[Any]) -> None:
+    options = session.of.options
+    if root.cancelled():
+        error: BaseException | None = session.overdue
+        state = RunState.FAILED if error is not None else RunState.CANCELLED
+    else:
+        error = root.exception()
+        state = RunState.FAILED if error is not None else RunState.SUCCEEDED
+    if isinstance(error, (KeyboardInterrupt, SystemExit)):
+        raise error
+    result = None
+    if state is RunState.SUCCEEDED:
+        try:
+            result, _ = session.of.codec.freeze(root.result())
+        except HeadraceError as refused:
+            state, error = RunState.FAILED, refused
+    hook = {
+        RunState.SUCCEEDED: options.on_success,
+        RunState.FAILED: options.on_failure,
+        RunState.CANCELLED: options.on_cancel,
+    }[state]
+    if hook is not None:
+        await _hook(session, hook, state, error)
+    if session.closing is not None:
+        await _conclude(node, session, root)
+        return
+    await _end(node, session, state, result, error)
+
+
+async def _hook(session: Session, hook: Hook, state: RunState, error: BaseException | None) -> None:
+    """A run's hook is recorded like a task, so that it is not called again after a crash."""
+    event = hooks.HookEvent(session.record.id, session.record.flow, "", "", 1, error)
+
+    async def call() -> None:
+        await hooks.run(hook, event)
+
+    wrapped = Task(call, f"on_{state.value}", TaskOptions(key=state.value))
+
+    async def recorded() -> None:
+        await wrapped()
+
+    task = root_task(session.loop, recorded(), root_scope(session), f"headrace hook {session.record.id}")
+    session.delivery.tasks.add(task)
+    task.add_done_callback(session.delivery.tasks.discard)
+    await _ended(task)
+
+
+async def _end(node: Node, session: Session, state: RunState, result: bytes | None, error: BaseException | None) -> None:
+    """Write the run's end, then tell whoever waits for it."""
+    record = session.record
+    blob = None
+    if result is not None and len(result) > INLINE:
+        result, blob = await node.keep(record.id, "result", result)
+    failure = encode(describe(error)) if error is not None else None
+    if state is RunState.CANCELLED:
+        failure = encode(describe(asyncio.CancelledError(record.cancel or session.cancel_reason or "cancelled")))
+    at = node.clock.now()
+    if not await _write(node, session, Ended(record.num, state, result, blob, failure, at)):
+        return
+    if state is RunState.FAILED and error is not None:
+        _log.error("run %s of %s failed: %s: %s", record.id, record.flow, type(error).__name__, error)
+    ended = replace(record, state=state, result=result, result_blob=blob, error=failure, ended=at, owner=None)
+    node.telemetry.ended(
+        session.identity, ended, started=record.started or record.created, ended=at, outcome=state.value, error=failure
+    )
+    node.run_ended(ended)
+
+
+async def _diverged(node: Node, session: Session) -> None:
+    record, found = session.record, session.cause
+    diff = found.diff() if isinstance(found, Divergence) else ""
+    same_code = record.fingerprint == codeprint.fingerprint(session.of)
+    why = (
+        "the flow is not deterministic between its tasks (an unrecorded clock, random number or input?)"
+        if same_code
+        else "its code has changed since"
+    )
+    error = RunDiverged(
+        f"run {record.id} of {record.flow} asks for something else than its journal has; {why}\n{diff}",
+        run_id=record.id,
+        flow=record.flow,
+        diff=diff,
+    )
+    failure = encode({**describe(error), "args": [str(error)]})
+    at = node.clock.now()
+    if await _write(node, session, Ended(record.num, RunState.DIVERGED, None, None, failure, at)):
+        _log.error("%s", error)
+        node.run_ended(replace(record, state=RunState.DIVERGED, error=failure, owner=None))
+
+
+async def _write(node: Node, session: Session, change: Change) -> bool:
+    """Commit a change of the run; False when the run was lost to another node or the store failed."""
+    done: asyncio.Future[Exception | None] = session.loop.create_future()
+    if session.record.fingerprint != (mark := codeprint.fingerprint(session.of)) and isinstance(change, (Parked, Released)):
+        node.commit.change(Adopted(session.num, session.of.options.version, mark, codeprint.PYTHON), session.epoch)
+    node.commit.change(change, session.epoch, lambda error: done.done() or done.set_result(error))
+    error = await asyncio.shield(done)
+    if error is None:
+        return True
+    node.store_failed(session.record, error)
+    return False
+
+
+def _deadline(node: Node, session: Session) -> Any:
+    record = session.record
+    if record.timeout is None:
+        return None
+    limit = record.timeout / 1e9
+
+    def expire() -> None:
+        session.overdue = RunTimeout(
+            f"run {record.id} of {record.flow} did not end within {limit:g} s", run_id=record.id, flow=record.flow
+        )
+        session.cancel(f"timeout of {limit:g} s")
+
+    return node.clock.call_at((record.started or record.created) + record.timeout, expire)
+
+
+async def _ended(task: asyncio.Task[Any]) -> None:
+    """Wait for a task's end, whatever it is; being cancelled meanwhile raises and leaves the task alone."""
+    if not task.done():
+        waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        task.add_done_callback(lambda _: waiter.done() or waiter.set_result(None))
+        await waiter
+
+
+async def _unwind(session: Session, root: asyncio.Task[Any]) -> None:
+    session.close(Closing.UNWINDING, None)
+    await asyncio.wait([root], timeout=UNWINDING_GRACE)
+    await _leftovers(session)
+    _check_unwound(session, root)
+
+
+async def _leftovers(session: Session) -> None:
+    """What a flow started and did not await ends with it."""
+    if session.closing is None and not (session.delivery.asked or session.delivery.unstarted or session.delivery.tasks):
+        return
+    left = tasks_of(session, session.loop)
+    if not left:
+        return
+    for task in left:
+        task.cancel("the run has ended")
+    _, stubborn = await asyncio.wait(left, timeout=UNWINDING_GRACE)
+    for task in stubborn:
+        _log.error("run %s of %s: %r ignores its cancellation and was left behind", session.record.id, session.record.flow, task)
+
+
+def _check_unwound(session: Session, root: asyncio.Task[Any]) -> None:
+    swallowed = not root.done() or not root.cancelled()
+    if swallowed:
+        error = UnwindingSwallowed(
+            f"run {session.record.id} of {session.record.flow} caught the cancellation by which it leaves memory "
+            f"and went on; catch asyncio.CancelledError only to clean up, and raise it again"
+        )
+        _log.error("%s", error)
+

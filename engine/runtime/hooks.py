@@ -1,0 +1,49 @@
+"""Hooks: functions of the user's that hear how a task or a run ended."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import logging
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from engine.context import Hook
+
+if TYPE_CHECKING:
+    from engine.runtime.performing import Step
+
+_log = logging.getLogger("headrace.hooks")
+
+
+@dataclass(frozen=True, slots=True)
+class HookEvent:
+    """What a hook is told. `task` is empty when it is the run that ended; `error` is None on success."""
+
+    run_id: str
+    flow: str
+    task: str
+    key: str
+    attempt: int
+    error: BaseException | None
+
+
+async def call(one: Step, hook: Hook | None, error: BaseException | None) -> None:
+    """Call a task's hook. Its own failure is logged and changes nothing."""
+    if hook is None or one.session.closing is not None:
+        return
+    record = one.session.record
+    await run(hook, HookEvent(record.id, record.flow, one.task.name, one.key, one.attempt, error))
+
+
+async def run(hook: Hook, event: HookEvent) -> None:
+    """Call a hook, `def` in a thread or `async def` on the loop."""
+    try:
+        if inspect.iscoroutinefunction(hook):
+            await hook(event)
+        else:
+            answer: Any = await asyncio.to_thread(hook, event)
+            if inspect.isawaitable(answer):
+                await answer
+    except Exception:
+        _log.exception("hook %r of run %s failed", getattr(hook, "__qualname__", hook), event.run_id)

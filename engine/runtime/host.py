@@ -1,0 +1,75 @@
+"""What a run in memory needs from the node it lives on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Coroutine
+from contextvars import Context
+from typing import TYPE_CHECKING, Any, Protocol
+
+from engine.model.limits import Pool
+from engine.model.run import NewRun, RunRecord
+from engine.ports.blobs import Blobs
+from engine.ports.clock import Clock
+from engine.ports.telemetry import RunIdentity, Telemetry
+from engine.runtime.commit import GroupCommit
+
+if TYPE_CHECKING:
+    import asyncio
+
+    from engine.runtime.session import Session
+
+
+class Host(Protocol):
+    """A node, as its runs see it."""
+
+    clock: Clock
+    commit: GroupCommit
+    telemetry: Telemetry
+    blobs: Blobs
+    effects_forbidden: bool
+    attach: Callable[[RunIdentity, int], object] | None
+
+    async def breathe(self) -> None:
+        """Let the loop turn now and then, so that one busy run does not starve the others."""
+
+    def may_park(self, session: Session) -> None:
+        """The run has begun to wait for something that may take long."""
+
+    def fail(self, session: Session, error: Exception) -> None:
+        """End the run with this error, whatever its code does."""
+
+    def still_running(self, session: Session, task: str, key: str, thread: asyncio.Future[Any]) -> None:
+        """A thread was left alone by its timeout or its cancellation: say so, and say when it ends."""
+
+    def frontier(self, session: Session) -> None:
+        """In a rehearsal: the run has come to where its journal ends."""
+
+    def progress(self, run: int, key: str, done: float, total: float | None, message: str) -> None:
+        """Somebody may be watching. Callable from any thread."""
+
+    def in_thread(self, context: Context, fn: Callable[[], Any]) -> asyncio.Future[Any]:
+        """Run a plain function in a worker thread. Cancelling the future does not stop the thread."""
+
+    async def acquire(self, pool: Pool, run: int, key: str) -> None:
+        """Wait for a slot. Cancelling gives up the place in the line."""
+
+    async def release(self, pool: Pool, run: int, key: str) -> None:
+        """Give a slot back."""
+
+    async def start_child(self, run: NewRun) -> RunRecord:
+        """Create a child run, or find it."""
+
+    def watch(self, num: int) -> asyncio.Future[RunRecord]:
+        """Done when the run has ended."""
+
+    async def cancel_child(self, run_id: str, reason: str) -> None:
+        """Ask for cancellation of a child run."""
+
+    async def load(self, data: bytes, blob: str | None) -> bytes:
+        """A value of the journal, wherever it is kept."""
+
+    async def keep(self, run_id: str, key: str, data: bytes) -> tuple[bytes, str | None]:
+        """Put a value where it belongs: what the journal holds, and the name of the blob if it went there."""
+
+    def background(self, work: Coroutine[Any, Any, None], name: str) -> None:
+        """Run something to its end, outside any run."""

@@ -1,0 +1,385 @@
+"""A node: claims runs, keeps them in memory while they move, and writes for them."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import socket
+from collections.abc import Callable, Coroutine, Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextvars import Context
+from datetime import timedelta
+from typing import Any, Final
+
+import anyio
+
+from engine.flow import Flow
+from engine.model.change import Exported
+from engine.model.limits import Pool
+from engine.model.run import ENDED, LogLine, NewRun, NodeRecord, RunRecord, RunState, Signal
+from engine.ports.blobs import Blobs
+from engine.ports.clock import Cancellable, Clock
+from engine.ports.store import Store
+from engine.ports.telemetry import RunIdentity, Telemetry
+from engine.runtime import execution, scoping
+from engine.runtime.commit import GroupCommit
+from engine.runtime.loopwatch import LoopWatch
+from engine.runtime.runlog import RunLog
+from engine.runtime.service import Service, supervise
+from engine.runtime.session import Closing, Session
+from engine.runtime.slots import Slots
+from engine.settings import NodeSettings
+
+_log = logging.getLogger("headrace.node")
+
+BREATH: Final = 64
+"""Steps that one lone chain may take before the loop turns."""
+
+PRUNE_BATCH: Final = 500
+BATCH_PAUSE: Final = 0.05
+
+ProgressListener = Callable[[int, str, float, "float | None", str], None]
+
+
+class Node:
+    """One per process and store. Everything but `progress` and `in_thread` belongs to the loop's thread."""
+
+    def __init__(
+        self,
+        store: Store,
+        flows: Mapping[str, Flow[..., Any]],
+        *,
+        clock: Clock,
+        telemetry: Telemetry,
+        blobs: Blobs,
+        node_id: str,
+        settings: NodeSettings,
+        only: Iterable[int] | None = None,
+        attach: Callable[[RunIdentity, int], object] | None = None,
+    ) -> None:
+        self.store = store
+        self.flows = flows
+        self.clock = clock
+        self.telemetry = telemetry
+        self.blobs = blobs
+        self.id = node_id
+        self.settings = settings
+        self.only: set[int] | None = None if only is None else set(only)
+        self.attach = attach
+        self.effects_forbidden = False
+        self.sessions: dict[int, Session] = {}
+        self.listeners: list[ProgressListener] = []
+        self.broken: asyncio.Future[Exception] | None = None
+        self._arriving: dict[int, list[Signal]] = {}
+        self._stays: dict[int, asyncio.Task[None]] = {}
+        self._watched: dict[int, list[asyncio.Future[RunRecord]]] = {}
+        self._background: set[asyncio.Task[None]] = set()
+        self._steps = 0
+        self._signal_mark = 0
+
+    def services(self) -> list[Service]:
+        """What a node consists of, in the order of starting."""
+        return [
+            Service("claims", self._claims),
+            Service("news", self._news),
+            Service("rescue", self._rescue),
+            Service("export marks", self._marks),
+            Service("pruning", self._pruning),
+        ]
+
+    async def run(self, ready: Callable[[], None]) -> None:
+        """Be a node until cancelled; then release every run for others, and leave. Raises StoreError."""
+        self._loop = asyncio.get_running_loop()
+        self.commit = GroupCommit(self._loop, self.store)
+        self._slots = Slots(self.store, self.id)
+        self._threads = ThreadPoolExecutor(self.settings.threads, "headrace-task")
+        self._wake = asyncio.Event()
+        self._due: Cancellable | None = None
+        self.broken = self._loop.create_future()
+        self._log_handler = RunLog(self._loop, self.commit_logs, self.telemetry.logged)
+        watch = LoopWatch(self._loop, self.settings.blocked_after.total_seconds())
+        record = NodeRecord(self.id, os.getpid(), socket.gethostname(), self.clock.now(), tuple(self.flows), alive=True)
+        await self.store.join(record)
+        scoping.install(self._loop)
+        logging.getLogger().addHandler(self._log_handler)
+        _log_at_least(logging.INFO)
+        watch.start()
+        try:
+            await supervise(self.services(), ready)
+        finally:
+            with anyio.CancelScope(shield=True):
+                await self._release_all()
+                watch.stop()
+                logging.getLogger().removeHandler(self._log_handler)
+                scoping.uninstall(self._loop)
+                self._threads.shutdown(wait=False, cancel_futures=True)
+                await self.store.leave(self.id)
+
+    # Services --------------------------------------------------------------------------------------------------
+
+    async def _claims(self, ready: Callable[[], None]) -> None:
+        """Take up runs that are due, as long as there is room."""
+        ready()
+        while True:
+            self._wake.clear()
+            room = self.settings.concurrency - len(self._stays)
+            claimed = (
+                await self.store.claim(
+                    self.id, now=self.clock.now(), limit=min(room, 100), flows=self.flows.keys(), only=self.only
+                )
+                if room > 0
+                else ()
+            )
+            for record in claimed:
+                self._take_up(record)
+            if not claimed:
+                await self._set_alarm()
+                await self._wake.wait()
+            else:
+                await asyncio.sleep(0)
+
+    async def _set_alarm(self) -> None:
+        if self._due is not None:
+            self._due.cancel()
+            self._due = None
+        when = await self.store.next_due(flows=self.flows.keys())
+        if when is not None and (self.only is None or when > self.clock.now()):
+            self._due = self.clock.call_at(when, self._wake.set)
+
+    def _take_up(self, record: RunRecord) -> None:
+        self._arriving[record.num] = []
+        stay = self._loop.create_task(self._stay(record), name=f"headrace stay {record.id}")
+        self._stays[record.num] = stay
+
+    async def _stay(self, record: RunRecord) -> None:
+        try:
+            await execution.execute(self, record, self.flows[record.flow], self._arrived)
+        except asyncio.CancelledError:
+            raise
+        except Exception as error:
+            _log.exception("run %s of %s could not be carried on", record.id, record.flow)
+            self.store_failed(record, error)
+        finally:
+            self.sessions.pop(record.num, None)
+            self._arriving.pop(record.num, None)
+            self._stays.pop(record.num, None)
+            self._wake.set()
+
+    def _arrived(self, session: Session) -> None:
+        self.sessions[session.num] = session
+        for signal in self._arriving.pop(session.num, []):
+            session.receive(signal)
+
+    async def _news(self, ready: Callable[[], None]) -> None:
+        """Notice what other processes wrote: runs, signals, cancellations, ends."""
+        ready()
+        pause = self.settings.poll.total_seconds()
+        while True:
+            if self.store.changed():
+                await self.look()
+            await asyncio.sleep(pause)
+
+    async def look(self) -> None:
+        """See what is new in the store."""
+        here = [*self.sessions, *self._arriving]
+        if here:
+            for signal in await self.store.signals_after(self._signal_mark, here):
+                self._signal_mark = max(self._signal_mark, signal.id)
+                if (session := self.sessions.get(signal.run)) is not None:
+                    session.receive(signal)
+                elif signal.run in self._arriving:
+                    self._arriving[signal.run].append(signal)
+            for num, reason in await self.store.cancelled(here):
+                if (session := self.sessions.get(num)) is not None:
+                    self._cancel(session, reason)
+        for num in [num for num in self._watched if num not in self._stays]:
+            await self._check_watched(num)
+        self._wake.set()
+
+    def _cancel(self, session: Session, reason: str) -> None:
+        if session.cancelling or session.closing is not None:
+            return
+        session.cancel(reason)
+
+        def say_so() -> None:
+            if session.num in self.sessions and session.closing is None:
+                _log.warning(
+                    "run %s of %s was cancelled %s ago and goes on; it ignores its cancellation",
+                    session.record.id,
+                    session.record.flow,
+                    self.settings.grace,
+                )
+
+        self._loop.call_later(self.settings.grace.total_seconds(), say_so)
+
+    async def _rescue(self, ready: Callable[[], None]) -> None:
+        """Queue the runs of nodes that died."""
+        while True:
+            await self.store.beat(self.id)
+            for record in await self.store.rescue(crash_limit=self.settings.crash_limit, now=self.clock.now()):
+                _log.warning("run %s of %s lost its node; it is %s", record.id, record.flow, record.state.value)
+                if record.state in ENDED:
+                    self.run_ended(record)
+                self._wake.set()
+            ready()
+            await asyncio.sleep(self.settings.rescue_every.total_seconds())
+
+    async def _marks(self, ready: Callable[[], None]) -> None:
+        """Note how far the spans of each run have been exported, so that a crash loses none and repeats few."""
+        ready()
+        while True:
+            await asyncio.sleep(0.5)
+            for num, seq in self.telemetry.exported():
+                session = self.sessions.get(num)
+                if session is not None and session.closing is None:
+                    self.commit.change(Exported(num, seq), session.epoch)
+
+    async def _pruning(self, ready: Callable[[], None]) -> None:
+        """Forget finished runs that are old enough, a few at a time."""
+        ready()
+        keep = self.settings.keep
+        while keep is not None:
+            before = self.clock.now() - int(keep / timedelta(microseconds=1)) * 1000
+            count, blobs = await self.store.prune(ended_before=before, limit=PRUNE_BATCH)
+            for name in blobs:
+                await self.blobs.delete(name)
+            await asyncio.sleep(BATCH_PAUSE if count else 60.0)
+
+    async def _release_all(self) -> None:
+        stays = list(self._stays.values())
+        for stay in stays:
+            stay.cancel()
+        if stays:
+            await asyncio.wait(stays)
+        if self._background:
+            await asyncio.wait(self._background, timeout=5.0)
+        await self.commit.flushed()
+
+    # What runs ask of their host -------------------------------------------------------------------------------
+
+    async def breathe(self) -> None:
+        self._steps += 1
+        if self._steps >= BREATH:
+            self._steps = 0
+            await asyncio.sleep(0)
+
+    def may_park(self, session: Session) -> None:
+        """Look, a little later, whether the run only waits; see `parking`."""
+        if session.park_check is None:
+            session.park_check = self._loop.call_later(self.settings.linger.total_seconds(), self._park, session)
+
+    def _park(self, session: Session) -> None:
+        session.park_check = None
+        if session.num not in self.sessions or session.closing is not None or not session.waits:
+            return
+        wake_at = session.wake_at()
+        soon = wake_at is not None and wake_at - self.clock.now() < 2 * self.settings.linger / timedelta(microseconds=1) * 1000
+        if not soon and session.can_park():
+            session.park()
+        else:
+            self.may_park(session)
+
+    def fail(self, session: Session, error: Exception) -> None:
+        session.close(Closing.FAILED, error)
+
+    def still_running(self, session: Session, task: str, key: str, thread: asyncio.Future[Any]) -> None:
+        record = session.record
+        _log.warning("task %s of run %s is still running in its thread, which cannot be stopped; it keeps its slot", task, record.id)
+        thread.add_done_callback(lambda _: _log.info("the thread of task %s of run %s has ended", task, record.id))
+
+    def frontier(self, session: Session) -> None:
+        raise AssertionError("a node performs; only a rehearsal stops at the frontier")
+
+    def progress(self, run: int, key: str, done: float, total: float | None, message: str) -> None:
+        for listener in self.listeners:
+            listener(run, key, done, total, message)
+
+    def in_thread(self, context: Context, fn: Callable[[], Any]) -> asyncio.Future[Any]:
+        return self._loop.run_in_executor(self._threads, context.run, fn)
+
+    async def acquire(self, pool: Pool, run: int, key: str) -> None:
+        await self._slots.acquire(pool, run, key)
+
+    async def release(self, pool: Pool, run: int, key: str) -> None:
+        await self._slots.release(pool, run, key)
+
+    async def start_child(self, run: NewRun) -> RunRecord:
+        record, _ = await self.store.create(run)
+        if self.only is not None:
+            self.only.add(record.num)
+        self._wake.set()
+        return record
+
+    async def cancel_child(self, run_id: str, reason: str) -> None:
+        record = await self.store.cancel(run_id, reason, now=self.clock.now())
+        self.told_to_cancel(record, reason)
+
+    def told_to_cancel(self, record: RunRecord, reason: str) -> None:
+        """Somebody in this process asked for cancellation."""
+        if record.state in ENDED:
+            self.run_ended(record)
+        elif (session := self.sessions.get(record.num)) is not None:
+            self._cancel(session, reason)
+        self._wake.set()
+
+    def watch(self, num: int) -> asyncio.Future[RunRecord]:
+        future: asyncio.Future[RunRecord] = self._loop.create_future()
+        self._watched.setdefault(num, []).append(future)
+        if num not in self._stays:
+            self.background(self._check_watched(num), f"look at run {num}")
+        return future
+
+    async def _check_watched(self, num: int) -> None:
+        record = await self.store.find_num(num)
+        if record is not None and (record.state in ENDED or record.state is RunState.DIVERGED):
+            self.run_ended(record)
+
+    async def load(self, data: bytes, blob: str | None) -> bytes:
+        return data if blob is None else await self.blobs.get(blob)
+
+    async def keep(self, run_id: str, key: str, data: bytes) -> tuple[bytes, str | None]:
+        name = blob_name(run_id, key, data)
+        await self.blobs.put(name, data)
+        return b"null", name
+
+    def background(self, work: Coroutine[Any, Any, None], name: str) -> None:
+        task = self._loop.create_task(work, name=f"headrace {name}", context=Context())
+        self._background.add(task)
+        task.add_done_callback(self._background.discard)
+
+    def commit_logs(self, lines: list[LogLine]) -> None:
+        self.commit.log(lines)
+
+    # What the node hears of its runs ---------------------------------------------------------------------------
+
+    def run_ended(self, record: RunRecord) -> None:
+        """Tell those who wait for this run's end."""
+        for future in self._watched.pop(record.num, []):
+            if not future.done():
+                future.set_result(record)
+        self._wake.set()
+
+    def store_failed(self, record: RunRecord, error: Exception) -> None:
+        """A run had to leave memory because the store does not take its lines. What was acknowledged is safe."""
+        _log.error("run %s of %s stopped, the store failed: %s", record.id, record.flow, error)
+        if self.broken is not None and not self.broken.done():
+            self.broken.set_result(error)
+
+    def news(self) -> None:
+        """Somebody in this process wrote to the store."""
+        self._wake.set()
+
+
+def blob_name(run_id: str, key: str, data: bytes) -> str:
+    """Where a large value is kept: by run, and by content within it."""
+    from hashlib import blake2b
+
+    safe = "".join(c if c.isalnum() or c in "-_." else "_" for c in run_id)[:80]
+    return f"{safe}-{blake2b(run_id.encode(), digest_size=6).hexdigest()}/{blake2b(key.encode() + data, digest_size=16).hexdigest()}"
+
+
+def _log_at_least(level: int) -> None:
+    ours = logging.getLogger("headrace")
+    if ours.level == logging.NOTSET:
+        ours.setLevel(level)

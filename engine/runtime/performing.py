@@ -1,0 +1,366 @@
+"""One step of a flow: replayed when the journal has it, performed when it has not."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Callable, Mapping
+from contextvars import Context, copy_context
+from dataclasses import dataclass
+from datetime import timedelta
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final, TypeAlias, TypeVar
+
+from engine.context import CURRENT, RunScope
+from engine.core.backoff import next_delay
+from engine.core.failure import decode, describe, encode, rebuild
+from engine.core.scopes import ATTEMPT_MARK, Scope, mixed, salt_of, unit_interval
+from engine.model import entry as kinds
+from engine.model.entry import Entry
+from engine.model.errors import StoreError, UnknownOutcome
+from engine.runtime import hooks
+from engine.runtime.driving import Driven
+from engine.runtime.scoping import STEP_CODES
+from engine.task import Task
+
+if TYPE_CHECKING:
+    from engine.runtime.session import Session
+
+T = TypeVar("T")
+
+SHOWN: Final = 160
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """The attempt whose body is running: what `current()` tells inside a task."""
+
+    name: str
+    key: str
+    attempt: int
+
+
+@dataclass(slots=True)
+class Step:
+    """One call of a task: who asks, what for, and under which names it is recorded."""
+
+    session: Session
+    task: Task[..., Any]
+    scope: RunScope
+    key: str
+    span: int
+    text: str
+    args: tuple[Any, ...]
+    kwargs: Mapping[str, Any]
+    attempt: int = 1
+    began: int = 0
+    attempt_began: int = 0
+
+    def line(self, kind: str, outcome: str, value: bytes, *, at: int, started: int, span: int, parent: int, blob: str | None = None) -> Entry:
+        """A journal line about this step; its number and group come later."""
+        session = self.session
+        return Entry(
+            session.num, 0, 0, kind, self.key, self.task.name, self.text[:SHOWN], self.attempt,
+            started, at, span, parent, outcome, value, blob, session.epoch,
+        )  # fmt: skip
+
+    def final(self, outcome: str, value: bytes, at: int, blob: str | None = None) -> Entry:
+        """The line that ends the step."""
+        return self.line(kinds.TASK, outcome, value, at=at, started=self.began, span=self.span, parent=self.scope.span, blob=blob)
+
+    @property
+    def attempt_span(self) -> int:
+        """The first attempt is the task's span; each further one has its own beneath it."""
+        return self.span if self.attempt == 1 else mixed(self.span, self.attempt)
+
+
+async def step(
+    session: Session,
+    task: Task[..., T],
+    scope: RunScope,
+    key: str,
+    span: int,
+    text: str,
+    args: tuple[Any, ...],
+    kwargs: Mapping[str, Any],
+) -> Any:
+    """What a task call awaits. Raises the task's own exception, live and on replay alike.
+
+    Cancelling it cancels the body and waits for its end; the step is then recorded as cancelled, whatever the body
+    made of it.
+    """
+    delivery = session.delivery
+    if scope.body is None:
+        delivery.asked += 1
+        if (me := asyncio.current_task()) not in delivery.tasks:
+            delivery.unstarted = max(0, delivery.unstarted - 1)
+    else:
+        me = None
+    try:
+        if session.closing is not None:
+            raise asyncio.CancelledError(session.closing.value)
+        if session.replay is not None and (line := await session.recall(key, task.name, text, scope)) is not None:
+            return await _recorded(session, task, line)
+        one = Step(session, task, scope, key, span, text, args, kwargs)
+        session.performing += 1
+        if me is not None:
+            delivery.inside.add(me)
+        try:
+            line, value, data = await (_once(one) if task.simple else _with_options(one))
+        finally:
+            session.performing -= 1
+            if me is not None:
+                delivery.inside.discard(me)
+        if not (task.options.pure and line.outcome == kinds.OK and session.settle_behind(line)):
+            await session.settle(line, scope)
+        if line.outcome == kinds.ERROR:
+            raise rebuild(decode(line.value))
+        session.remember(value, data)
+        return value
+    finally:
+        if scope.body is None:
+            delivery.asked -= 1
+
+
+STEP_CODES.add(step.__code__)
+
+
+async def _recorded(session: Session, task: Task[..., Any], line: Entry) -> Any:
+    data = line.value if line.blob is None else await session.host.load(line.value, line.blob)
+    if line.outcome == kinds.ERROR:
+        raise rebuild(decode(data))
+    value = task.codec.decode(data)
+    session.remember(value, data)
+    return value
+
+
+Outcome: TypeAlias = tuple[Entry, Any, bytes]
+"""The line that ends a step, the value for the flow, and its JSON."""
+
+
+async def _once(one: Step) -> Outcome:
+    """The common case: an async function, one attempt, no options."""
+    session = one.session
+    if session.behind:
+        await session.host.commit.flushed()
+    if session.replay is not None and (history := session.history(one.key)) is not None:
+        one.attempt = len(history.attempts) + 1
+    now = session.host.clock.now
+    one.began = started = now()
+    session.note_started(one.key, one.task.name, one.text[:SHOWN], one.attempt, started, one.span, one.scope.span)
+    try:
+        result = await body(one)
+        data, value = one.task.codec.freeze(result)
+    except asyncio.CancelledError:
+        _cancelled(one)
+        raise
+    except Exception as error:  # noqa: BLE001 - whatever the user's function raises is the task's outcome
+        session.started_written(one.key)
+        return one.final(kinds.ERROR, failure(error), now()), None, b""
+    session.started_written(one.key)
+    return await _succeeded(one, data, value)
+
+
+async def _succeeded(one: Step, data: bytes, value: Any) -> Outcome:
+    at = one.session.host.clock.now()
+    if len(data) <= INLINE:
+        return one.final(kinds.OK, data, at), value, data
+    try:
+        kept, blob = await one.session.host.keep(one.session.record.id, one.key, data)
+    except StoreError as error:
+        one.session.unwritable(error)
+        raise asyncio.CancelledError("the result could not be stored") from error
+    return one.final(kinds.OK, kept, at, blob), value, data
+
+
+INLINE: Final = 65_536
+"""Bytes of a result that the journal holds itself. What is larger goes to the blob store."""
+
+
+async def _with_options(one: Step) -> Outcome:
+    """Attempts, one after the other, until one succeeds or there is no point in another."""
+    session, options = one.session, one.task.options
+    history = session.history(one.key)
+    wait_until = 0
+    if history is not None and history.attempts:
+        last = history.attempts[-1]
+        one.attempt, one.began, wait_until = last.attempt + 1, history.attempts[0].started, retry_at(last)
+    one.began = one.began or session.host.clock.now()
+    lost = history is not None and history.started is not None and history.started.attempt == one.attempt
+    if lost and options.on_unknown != "retry":
+        return await _unknown(one)
+    while True:
+        await _until(session, wait_until)
+        if session.behind and not options.pure:
+            await session.host.commit.flushed()
+        try:
+            data, value = await _attempt(one)
+            break
+        except asyncio.CancelledError:
+            _cancelled(one)
+            await hooks.call(one, options.on_cancel, None)
+            raise
+        except Exception as error:  # noqa: BLE001 - whatever the user's function raises is the task's outcome
+            at = session.host.clock.now()
+            roll = unit_interval(salt_of(f"{one.key}{ATTEMPT_MARK}{one.attempt}", session.record.span))
+            delay = _delay(one, error, roll)
+            if delay is None:
+                session.started_written(one.key)
+                await hooks.call(one, options.on_failure, error)
+                return one.final(kinds.ERROR, failure(error), at), None, b""
+            wait_until = at + int(delay.total_seconds() * 1e9)
+            await _record_attempt(one, error, at, wait_until)
+            one.attempt += 1
+    session.started_written(one.key)
+    await hooks.call(one, options.on_success, None)
+    return await _succeeded(one, data, value)
+
+
+def _delay(one: Step, error: Exception, roll: float) -> timedelta | None:
+    try:
+        return next_delay(one.task.options.retry, attempt=one.attempt, error=error, roll=roll)
+    except Exception as second:  # noqa: BLE001 - a predicate of the user's that raises must not lose the first error
+        error.add_note(f"Retry(when=...) of task {one.task.name} raised {second!r}; not tried again")
+        return None
+
+
+async def _attempt(one: Step) -> tuple[bytes, Any]:
+    """One attempt: slot, started line, body within its time, result."""
+    session, options = one.session, one.task.options
+    if options.pool is not None:
+        await session.host.acquire(options.pool, session.num, one.key)
+    release: Callable[[], None] | None = partial(_release, one) if options.pool is not None else None
+    try:
+        one.attempt_began = started = session.host.clock.now()
+        session.note_started(one.key, one.task.name, one.text[:SHOWN], one.attempt, started, one.attempt_span, _above(one))
+        if options.on_unknown != "retry":
+            await session.host.commit.flushed()
+        if one.task.is_async:
+            result = await _timed(one, body(one))
+        else:
+            thread = _threaded(one)
+            if release is not None:
+                thread.add_done_callback(lambda _, free=release: free())  # the slot is held as long as the thread runs
+                release = None
+            result = await _timed(one, _await_thread(one, thread))
+        return one.task.codec.freeze(result)
+    finally:
+        if release is not None:
+            release()
+
+
+def _release(one: Step) -> None:
+    pool = one.task.options.pool
+    assert pool is not None
+    one.session.host.background(one.session.host.release(pool, one.session.num, one.key), f"release {pool.name}")
+
+
+async def _timed(one: Step, work: Any) -> Any:
+    limit = one.task.options.timeout
+    if limit is None:
+        return await work
+    deadline = asyncio.timeout(limit.total_seconds())
+    try:
+        async with deadline:
+            return await work
+    except TimeoutError:
+        if not deadline.expired():
+            raise
+        raise TimeoutError(f"task {one.task.name}: attempt {one.attempt} took longer than {limit}") from None
+
+
+async def body(one: Step) -> Any:
+    """The user's async function, in a context and a scope of its own."""
+    context = _context(one)
+    me = asyncio.current_task()
+    before = me.cancelling() if me is not None else 0
+    driven = Driven(one.task.fn(*one.args, **one.kwargs), context)
+    result = await driven
+    if driven.interrupted and me is not None and me.cancelling() > before:
+        raise asyncio.CancelledError("the task went on although it was cancelled")
+    return result
+
+
+def _context(one: Step) -> Context:
+    session = one.session
+    span = one.attempt_span
+    path = f"{one.key}{ATTEMPT_MARK}{one.attempt}"
+    inner = Scope(one.scope.session, path, span=span, salt=span, body=Attempt(one.task.name, one.key, one.attempt))
+    context = copy_context()
+    context.run(CURRENT.set, inner)
+    if session.host.attach is not None:
+        context.run(session.host.attach, session.identity, span)
+    return context
+
+
+def _threaded(one: Step) -> asyncio.Future[Any]:
+    return one.session.host.in_thread(_context(one), partial(one.task.fn, *one.args, **one.kwargs))
+
+
+async def _await_thread(one: Step, thread: asyncio.Future[Any]) -> Any:
+    try:
+        return await asyncio.shield(thread)
+    except asyncio.CancelledError:
+        if not thread.done():
+            one.session.host.still_running(one.session, one.task.name, one.key, thread)
+        raise
+
+
+async def _record_attempt(one: Step, error: Exception, at: int, wait_until: int) -> None:
+    """A failed attempt is on disk before its back-off, with the time at which the next one may start."""
+    session = one.session
+    session.started_written(one.key)
+    value = json.dumps({**describe(error), "retry_at": wait_until}).encode()
+    span = mixed(one.span, -one.attempt)
+    session.add(one.line(kinds.ATTEMPT, kinds.ERROR, value, at=at, started=one.attempt_began, span=span, parent=one.span))
+    await session.host.commit.flushed()
+
+
+async def _until(session: Session, when: int) -> None:
+    if when <= session.host.clock.now():
+        return
+    future: asyncio.Future[None] = session.loop.create_future()
+    timer = session.host.clock.call_at(when, lambda: future.done() or future.set_result(None))
+    session.waits[future] = when
+    session.performing -= 1
+    session.host.may_park(session)
+    try:
+        await future
+    finally:
+        session.performing += 1
+        timer.cancel()
+        session.waits.pop(future, None)
+
+
+def _cancelled(one: Step) -> None:
+    """Recorded for people and traces; on replay the step stays pending until its caller cancels it again."""
+    session = one.session
+    if session.closing is None:
+        session.started_written(one.key)
+        session.add(one.final(kinds.CANCELLED, b"null", session.host.clock.now()))
+    else:
+        session.started_written(one.key)
+
+
+def retry_at(line: Entry) -> int:
+    """When the attempt after a failed one may start."""
+    return int(json.loads(line.value).get("retry_at", 0))
+
+
+async def _unknown(one: Step) -> Outcome:
+    error = UnknownOutcome(
+        f"task {one.task.name} had started attempt {one.attempt} when its process died; whether it took effect is not known. "
+        f"Its idempotency key is {one.session.idempotency_key(one.key)}"
+    )
+    if one.task.options.on_unknown == "fail":
+        one.session.host.fail(one.session, error)
+    return one.final(kinds.ERROR, failure(error), one.session.host.clock.now()), None, b""
+
+
+def _above(one: Step) -> int:
+    return one.scope.span if one.attempt == 1 else one.span
+
+
+def failure(error: BaseException) -> bytes:
+    """The failure record of an exception, as JSON."""
+    return encode(describe(error))

@@ -1,0 +1,130 @@
+"""The task factory: every asyncio task created inside a run gets a scope, and the same one on every replay."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from contextvars import copy_context
+from types import CodeType
+from typing import Any, Final, Protocol, cast
+
+from engine.context import CURRENT, RunScope
+from engine.core.canonical import canonical, digest
+from engine.core.scopes import mixed
+from engine.model.errors import NotKeyable
+
+Factory = Callable[..., "asyncio.Future[Any]"]
+
+STEP_CODES: Final[set[CodeType]] = set()
+"""Coroutines of the engine's own: they were named when they were called, so they need no scope."""
+
+_WRAPPERS: Final[dict[str, Callable[[dict[str, Any]], Any]]] = {
+    "TaskHandle._run_coro": lambda local: getattr(local.get("self"), "_coro", None),  # anyio from 4.13
+    "TaskGroup._run_wrapped_task": lambda local: local.get("coro"),  # anyio before that
+}
+"""Library coroutines that only carry a user's: the one inside gives the branch its name."""
+
+
+class Branches(Protocol):
+    """The side of a session that hears of new asyncio tasks."""
+
+    @property
+    def ended(self) -> bool: ...
+    def branch_created(self, task: asyncio.Task[Any], *, step: bool) -> None: ...
+    def next_ordinal(self) -> int: ...
+
+
+class ScopedTask(asyncio.Task[Any]):
+    """A task that hashes by its place in the flow, so that sets of tasks (`done.pop()`) have the same order on replay."""
+
+    def __init__(self, coro: Coroutine[Any, Any, Any], *, ordinal: int, session: object, **options: Any) -> None:
+        self.session = session
+        self._ordinal = ordinal  # first, because asyncio puts the task into a weak set while initialising it
+        super().__init__(coro, **options)
+
+    def __hash__(self) -> int:
+        return self._ordinal
+
+
+def install(loop: asyncio.AbstractEventLoop) -> None:
+    """Put the factory in front of the loop's own. Doing it twice does nothing."""
+    previous = loop.get_task_factory()
+    if not getattr(previous, "headrace", False):
+        loop.set_task_factory(_factory(previous))  # type: ignore[arg-type]
+
+
+def uninstall(loop: asyncio.AbstractEventLoop) -> None:
+    """Give the loop its own factory back, unless somebody has put another one in front of ours."""
+    current = loop.get_task_factory()
+    if getattr(current, "headrace", False):
+        loop.set_task_factory(current.previous)  # type: ignore[union-attr]
+
+
+def _factory(previous: Factory | None) -> Factory:
+    def create(loop: asyncio.AbstractEventLoop, coro: Coroutine[Any, Any, Any], **options: Any) -> asyncio.Future[Any]:
+        context = options.get("context")
+        scope = CURRENT.get() if context is None else context.get(CURRENT)
+        if scope is None or (session := cast("Branches", scope.session)).ended:
+            if previous is not None:
+                return previous(loop, coro, **options)
+            return asyncio.Task(coro, loop=loop, **options)
+        step = getattr(coro, "cr_code", None) in STEP_CODES
+        if not step:
+            branch = scope.branch(_base(coro))
+            context = context.copy() if context is not None else copy_context()
+            context.run(CURRENT.set, branch)
+            options["context"] = context
+        options.pop("eager_start", None)  # a branch must not run before its creator has gone on
+        task = ScopedTask(coro, ordinal=mixed(scope.salt, session.next_ordinal()), session=session, loop=loop, **options)
+        if scope.body is None:
+            session.branch_created(task, step=step)
+        return task
+
+    create.headrace = True  # type: ignore[attr-defined]
+    create.previous = previous  # type: ignore[attr-defined]
+    return create
+
+
+def _base(coro: Coroutine[Any, Any, Any]) -> str:
+    """`qualname@digest of the declared arguments`; closure cells and addresses never take part."""
+    coro = _unwrapped(coro)
+    code: CodeType | None = getattr(coro, "cr_code", None)
+    frame = getattr(coro, "cr_frame", None)
+    name = getattr(coro, "__qualname__", type(coro).__name__)
+    if code is None or frame is None:
+        return f"{name}@"
+    names = code.co_varnames[: code.co_argcount + code.co_kwonlyargcount]
+    if not names:
+        return f"{name}@"
+    values = frame.f_locals
+    return f"{name}@{digest(','.join([_text(name, values[name]) for name in names if name in values]))}"
+
+
+def _text(name: str, value: object) -> str:
+    try:
+        return f"{name}={canonical(value)}"
+    except NotKeyable:
+        return f"{name}=<{type(value).__qualname__}>"
+
+
+def _unwrapped(coro: Coroutine[Any, Any, Any]) -> Coroutine[Any, Any, Any]:
+    for _ in range(8):
+        inside = _WRAPPERS.get(getattr(coro, "__qualname__", ""))
+        frame = getattr(coro, "cr_frame", None)
+        inner = inside(frame.f_locals) if inside is not None and frame is not None else None
+        if inner is None:
+            break
+        coro = inner
+    return coro
+
+
+def root_task(loop: asyncio.AbstractEventLoop, coro: Coroutine[Any, Any, Any], scope: RunScope, name: str) -> asyncio.Task[Any]:
+    """The asyncio task of a flow's own body, in a context where the scope is set."""
+    context = copy_context()
+    context.run(CURRENT.set, scope)
+    return ScopedTask(coro, ordinal=scope.salt, session=scope.session, loop=loop, name=name, context=context)
+
+
+def tasks_of(session: object, loop: asyncio.AbstractEventLoop) -> list[asyncio.Task[Any]]:
+    """All asyncio tasks of a run that have not ended, wherever in it they were created."""
+    return [task for task in asyncio.all_tasks(loop) if isinstance(task, ScopedTask) and task.session is session]

@@ -1,0 +1,42 @@
+"""Services: background activities with a name, all started and all stopped together."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+
+import anyio
+from anyio.abc import TaskStatus
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """A name, and what runs until cancelled. `run` calls `ready` once it does its job; cancelling is stopping."""
+
+    name: str
+    run: Callable[[Callable[[], None]], Awaitable[None]]
+
+
+async def supervise(services: Sequence[Service], ready: Callable[[], None]) -> None:
+    """Start services in order, each when the one before is ready, and keep them until cancelled.
+
+    A service that fails stops the others, and its error comes out.
+    """
+    try:
+        async with anyio.create_task_group() as group:
+            for service in services:
+                await group.start(_started, service, name=f"headrace {service.name}")
+            ready()
+    except BaseExceptionGroup as errors:
+        raise _first(errors) from errors
+
+
+async def _started(service: Service, *, task_status: TaskStatus[None]) -> None:
+    await service.run(task_status.started)
+
+
+def _first(errors: BaseExceptionGroup[BaseException]) -> BaseException:
+    error: BaseException = errors
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return error

@@ -1,0 +1,511 @@
+"""A run in memory: what the code of a flow talks to, and where its lines come from."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections import deque
+from collections.abc import Callable, Coroutine, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
+from datetime import datetime, timedelta, timezone
+from enum import Enum
+from hashlib import blake2b
+from typing import Any, Final, TypeVar
+
+from engine.context import CURRENT, RunScope
+from engine.core.canonical import digest
+from engine.core.failure import describe, encode
+from engine.core.replay import Divergence, History, Replay
+from engine.core.scopes import Scope, quoted, salt_of
+from engine.flow import Flow
+from engine.model import entry as kinds
+from engine.model.entry import Entry
+from engine.model.errors import HeadraceError, OutsideRun, UsageError
+from engine.model.run import RunRecord, Signal
+from engine.ports.telemetry import RunIdentity
+from engine.runtime import childruns, performing, waiting
+from engine.runtime.delivery import Delivery
+from engine.runtime.host import Host
+from engine.runtime.parking import only_ours
+from engine.task import Task
+
+T = TypeVar("T")
+
+ARGS_SHOWN: Final = 160
+"""Characters of the arguments that a journal line keeps for people and for diffs. Identity is in the key's digest."""
+
+RECENT_VALUES: Final = 64
+"""Large results that are recognised, without encoding them again, when they become arguments."""
+
+LARGE: Final = 8_192
+"""Bytes from which a result counts as large in that sense."""
+
+MAX_LINES: Final = 1_000_000
+"""Lines in the journal of one run. Beyond it a flow should hand over to child runs, which have their own."""
+
+
+class Closing(Enum):
+    """Why a session takes nothing new."""
+
+    UNWINDING = "unwinding"
+    DIVERGED = "diverged"
+    FENCED = "fenced"
+    UNWRITABLE = "unwritable"
+    FAILED = "failed"
+    ENDED = "ended"
+
+
+class Session:
+    """One run of one flow, in this process. Lives on the loop's thread; made, run and dropped by `execution`."""
+
+    def __init__(self, host: Host, record: RunRecord, flow: Flow[..., Any], journal: Sequence[Entry], signals: Sequence[Signal]) -> None:
+        self.host: Final = host
+        self.record: Final = record
+        self.of: Final = flow
+        self.num: Final = record.num
+        self.epoch: Final = record.epoch
+        self.loop: Final = asyncio.get_running_loop()
+        self.replay: Final = Replay(journal) if journal else None
+        self.delivery: Final = Delivery(self.loop, self.replay, only_ours=self._only_ours)
+        self.identity: Final = identity_of(record)
+        self.closing: Closing | None = None
+        self.cause: Exception | Divergence | None = None
+        self.root: asyncio.Task[Any] | None = None
+        self.waits: dict[asyncio.Future[Any], int | None] = {}
+        self.waiting_children: dict[int, None] = {}
+        self.signals: dict[str, deque[Signal]] = {}
+        self.signal_waiters: dict[str, deque[asyncio.Future[Signal]]] = {}
+        self.seen_signal = 0
+        self.performing = 0
+        self.cancelling = False
+        self.cancel_reason: str | None = None
+        self.overdue: Exception | None = None
+        self.park_check: asyncio.TimerHandle | None = None
+        self.parked_until: int | None = None
+        self.parked_children: list[int] = []
+        self._thread = threading.get_ident()
+        self._seq = self.replay.last_seq + 1 if self.replay else 0
+        self._group = self.replay.last_group + 1 if self.replay else 0
+        self._lines: list[Entry] = []
+        self._started: dict[str, tuple[Any, ...]] = {}
+        self._turns: list[asyncio.Future[None] | Callable[[], None]] = []
+        self._closed_turns: deque[list[asyncio.Future[None] | Callable[[], None]]] = deque()
+        self._behind = False
+        self._ordinal = 0
+        self._values: dict[int, tuple[object, str]] = {}
+        for signal in signals:
+            self.receive(signal)
+
+    # What the flow asks for ------------------------------------------------------------------------------------
+
+    def call_task(self, task: Task[..., T], scope: RunScope, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Coroutine[Any, Any, T]:
+        self._check_caller(task.name)
+        text = task.arguments.text(args, kwargs, None) if not self._values else task.arguments.text(args, kwargs, self._known())
+        own = task.options.key
+        if own is None:
+            mark = digest(text)
+            key, span = scope.step(f"{task.name}@{mark}", int(mark[:16], 16))
+        else:
+            name = own if isinstance(own, str) else own(*args, **kwargs)
+            key, span = scope.step(f"{task.name}={quoted(name)}", salt_of(name, 7))
+        return performing.step(self, task, scope, key, span, text, args, kwargs)
+
+    def call_flow(self, flow: Flow[..., T], scope: RunScope, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Coroutine[Any, Any, T]:
+        self._check_caller(flow.name)
+        call = flow.bind(*args, **kwargs)
+        text = call.params.decode()
+        mark = digest(text)
+        key, span = scope.step(f"{flow.name}@{mark}", int(mark[:16], 16))
+        return childruns.step(self, call, scope, key, span, text)
+
+    def sleep(self, scope: RunScope, delay: timedelta | None, until: datetime | None) -> Coroutine[Any, Any, None]:
+        self._check_caller("sleep")
+        if scope.body is not None:
+            return waiting.plain_sleep(delay, until)
+        text = f"seconds={delay.total_seconds()!r}" if delay is not None else f"until={until.isoformat() if until else ''}"
+        mark = digest(text)
+        key, span = scope.step(f"sleep@{mark}", int(mark[:16], 16))
+        return waiting.sleep(self, scope, key, span, text, delay, until)
+
+    def wait_for(self, scope: RunScope, name: str, declared: Any, limit: timedelta | None) -> Coroutine[Any, Any, Any]:
+        self._check_caller(f"wait_for({name!r})")
+        if scope.body is not None:
+            raise UsageError(f"wait_for({name!r}) was called inside a task; signals go to flows: wait in the flow and pass the payload")
+        mark = digest(name)
+        key, span = scope.step(f"wait_for@{mark}", int(mark[:16], 16))
+        return waiting.signal(self, scope, key, span, name, declared, limit)
+
+    def timeout(self, scope: RunScope, limit: timedelta) -> AbstractAsyncContextManager[None]:
+        self._check_caller("timeout")
+        if scope.body is not None:
+            return waiting.PlainDeadline(limit)
+        text = f"seconds={limit.total_seconds()!r}"
+        key, span = scope.step(f"timeout@{digest(text)}", 0)
+        return waiting.Deadline(self, scope, key, span, text, limit)
+
+    def now(self, scope: RunScope) -> datetime:
+        self._check_caller("now")
+        if scope.body is not None:
+            return _moment(self.host.clock.now())
+        key = scope.key("now@")
+        line = self.replay.take(key) if self.replay else None
+        if line is not None:
+            return _moment(line.started)
+        at = self.host.clock.now()
+        self.add(Entry(self.num, 0, 0, kinds.NOW, key, "now", "", 1, at, at, 0, scope.span, kinds.OK, b"null", None, self.epoch))
+        self._behind = True
+        return _moment(at)
+
+    def bits(self, scope: RunScope, purpose: str) -> int:
+        self._check_caller(purpose)
+        return salt_of(scope.key(f"{purpose}@"), self.record.span)
+
+    # What current() tells --------------------------------------------------------------------------------------
+
+    @property
+    def run_id(self) -> str:
+        return self.record.id
+
+    @property
+    def flow(self) -> str:
+        return self.record.flow
+
+    @property
+    def tags(self) -> tuple[str, ...]:
+        return self.record.tags
+
+    @property
+    def scheduled_for(self) -> datetime:
+        return _moment(self.record.scheduled_for or self.record.created)
+
+    @property
+    def started(self) -> datetime:
+        return _moment(self.record.started or self.record.created)
+
+    def idempotency_key(self, key: str) -> str:
+        """32 hex digits, the same for every attempt of a step of this run."""
+        return blake2b(f"{self.record.id}|{self.record.trace}|{key}".encode(), digest_size=16).hexdigest()
+
+    def report(self, key: str, done: float, total: float | None, message: str) -> None:
+        """A task tells how far it is. May be called from its thread."""
+        self.host.progress(self.num, key, done, total, message)
+
+    def progress_of(self, name: str, total: int | None) -> Callable[[object], None]:
+        count = 0
+
+        def finished(_: object) -> None:
+            nonlocal count
+            count += 1
+            self.host.progress(self.num, f"map {name}", count, total, "")
+
+        return finished
+
+    # Recording -------------------------------------------------------------------------------------------------
+
+    @property
+    def behind(self) -> bool:
+        """True while something the flow has seen is not on disk yet."""
+        return self._behind
+
+    def add(self, line: Entry) -> None:
+        """Record a line in the next commit. Its run-wide number and its group are given here."""
+        if self.closing is not None and self.closing is not Closing.UNWINDING:
+            return
+        if self._seq >= MAX_LINES:
+            raise HeadraceError(
+                f"run {self.record.id} of {self.record.flow} has {MAX_LINES:,} journal lines, the limit; "
+                f"let child runs do parts of the work: `await other_flow(...)`"
+            )
+        self._lines.append(line._replace(seq=self._seq, group=self._group))
+        self._seq += 1
+        self.host.commit.touch(self)
+
+    async def settle(self, line: Entry, scope: RunScope) -> None:
+        """Record what a step came to, and return when the flow may see it: on disk, at rest, in its group.
+
+        Cancelling it does not take the line back: the flow then has not seen it, and will not on replay.
+        """
+        if self.closing is not None:
+            raise asyncio.CancelledError(self.closing.value)
+        if scope.body is not None:
+            self.add(line)
+            await self.host.commit.flushed()
+            return
+        if not self._lines and self.delivery.lone(asyncio.current_task()):
+            line = line._replace(seq=self._seq, group=self._group)
+            if self.host.commit.now(self, line):
+                self._seq += 1
+                self._group += 1
+                await self.host.breathe()
+                return
+        turn: asyncio.Future[None] = self.loop.create_future()  # one each: cancelling a waiter cancels its future
+        self._turns.append(turn)
+        self.add(line)
+        await turn
+
+    def settle_behind(self, line: Entry) -> bool:
+        """Record a pure result without waiting, when the flow is one lone step. False: use `settle`."""
+        if not self.delivery.lone(asyncio.current_task()) or self.closing is not None:
+            return False
+        self.add(line)
+        self._group += 1
+        self._behind = True
+        return True
+
+    def settle_alone(self, line: Entry, react: Callable[[], None]) -> None:
+        """Record an event nobody awaits, in a group of its own; `react` when the flow may feel it."""
+        if self.closing is not None:
+            return
+        self.host.commit.flush()
+        self._turns.append(react)
+        self.add(line)
+        self.host.commit.flush()
+
+    def note_started(self, key: str, *fields: Any) -> None:
+        """An attempt began. Written with the next commit, unless its result is there first."""
+        self._started[key] = fields
+        self.host.commit.touch(self, 0)
+
+    def started_written(self, key: str) -> bool:
+        """Forget that an attempt began, because it has ended. True when it is on disk."""
+        return self._started.pop(key, None) is None
+
+    def take_lines(self) -> list[Entry]:
+        """For the commit: the lines of the group that closes now."""
+        for key, fields in self._started.items():
+            name, text, attempt, at, span, parent = fields
+            self._lines.append(
+                Entry(self.num, self._seq, self._group, kinds.STARTED, key, name, text, attempt, at, at, span, parent, kinds.PENDING, b"null", None, self.epoch)
+            )
+            self._seq += 1
+        self._started.clear()
+        lines, self._lines = self._lines, []
+        if lines:
+            self._group += 1
+            self._closed_turns.append(self._turns)
+            self._turns = []
+        return lines
+
+    def written(self, lines: list[Entry]) -> None:
+        """For the commit: these lines are on disk."""
+        self.host.telemetry.recorded(self.identity, lines)
+        if not self._lines and not self._started:
+            self._behind = False
+        turns = self._closed_turns.popleft() if self._closed_turns else []
+        if turns and self.closing is None:
+            self.delivery.committed(lambda: _deliver(turns))
+
+    def fenced(self) -> None:
+        """For the commit: another node owns this run."""
+        self.close(Closing.FENCED, None)
+
+    def unwritable(self, error: Exception) -> None:
+        """For the commit: the store failed."""
+        self.close(Closing.UNWRITABLE, error)
+
+    # Replaying -------------------------------------------------------------------------------------------------
+
+    async def recall(self, key: str, name: str, text: str, scope: RunScope) -> Entry | None:
+        """The record of a step, when the flow may see it; None when the step is new work and may begin now.
+
+        Raises CancelledError after it has found that this run tells another story than its journal.
+        """
+        replay = self.replay
+        if replay is None:
+            return None
+        line = replay.take(key)
+        if scope.body is not None:
+            return line if line is not None and line.outcome != kinds.CANCELLED else None
+        if line is None:
+            return await self._newcomer(replay, key, name, text)
+        if line.outcome == kinds.CANCELLED:
+            await self._pending_for_ever(key)
+        if key in self.delivery.late:
+            self.delivery.late.discard(key)
+            await self.settle(line._replace(kind=kinds.MOVED, value=b"null", blob=None), scope)
+            return line
+        turn = self.delivery.turn(key, asyncio.current_task())
+        if turn is not None:
+            try:
+                await turn
+            except asyncio.CancelledError:
+                self.delivery.withdraw(key)
+                raise
+        return line
+
+    async def _newcomer(self, replay: Replay, key: str, name: str, text: str) -> Entry | None:
+        if self.delivery.replaying:
+            await self.delivery.newcomer(key)
+        found = replay.diverges(key=key, name=name, args=text[:ARGS_SHOWN])
+        if found is None:
+            if self.host.effects_forbidden:
+                self.host.frontier(self)
+                await self._pending_for_ever(key)
+            return None
+        match self.of.options.on_divergence:
+            case "rerun":
+                return None
+            case "reuse":
+                return replay.take(found.recorded[0].key)
+            case "stop":
+                self.close(Closing.DIVERGED, found)
+                raise asyncio.CancelledError("diverged")
+
+    async def _pending_for_ever(self, key: str) -> None:
+        """A step that was cancelled stays pending until its caller cancels it again."""
+        future: asyncio.Future[None] = self.loop.create_future()
+        self.waits[future] = None
+        try:
+            await future
+        finally:
+            self.waits.pop(future, None)
+
+    def history(self, key: str) -> History | None:
+        """Failed attempts, a started one, or the end of a wait, from before this process."""
+        return self.replay.history.get(key) if self.replay else None
+
+    # Values ----------------------------------------------------------------------------------------------------
+
+    def remember(self, value: object, data: bytes) -> None:
+        """A large result has a known text: the digest of its record. The oldest is forgotten first, on replay too."""
+        if len(data) < LARGE or type(value) in (str, bytes, int, float):
+            return
+        self._values[id(value)] = (value, blake2b(data, digest_size=10).hexdigest())
+        if len(self._values) > RECENT_VALUES:
+            self._values.pop(next(iter(self._values)))
+
+    def _known(self) -> dict[int, str]:
+        return {address: mark for address, (_, mark) in self._values.items()}
+
+    # Signals and cancellation ----------------------------------------------------------------------------------
+
+    def receive(self, signal: Signal) -> None:
+        """A signal has arrived, or was there when the run was loaded."""
+        if signal.id <= self.seen_signal:
+            return
+        self.seen_signal = signal.id
+        if self.replay is not None and signal.id in self.replay.taken_signals:
+            return
+        waiters = self.signal_waiters.get(signal.name)
+        while waiters:
+            waiter = waiters.popleft()
+            if not waiter.done():
+                waiter.set_result(signal)
+                return
+        self.signals.setdefault(signal.name, deque()).append(signal)
+
+    def cancel(self, reason: str) -> None:
+        """Cancel the flow: its root is thrown CancelledError when it is at rest. Repeated requests do nothing."""
+        if self.cancelling or self.closing is not None:
+            return
+        self.cancelling = True
+        self.cancel_reason = reason
+        waiting.cancellation(self, reason)
+
+    def close(self, why: Closing, cause: Exception | Divergence | None) -> None:
+        """Take nothing new from now on and end what runs. The first reason counts."""
+        if self.closing is not None:
+            return
+        self.closing = why
+        self.cause = cause
+        self.delivery.close()
+        if self.root is not None and why is not Closing.ENDED:
+            for task in [*self.delivery.tasks, self.root]:
+                task.cancel(why.value)
+
+    # What the task factory and parking ask ---------------------------------------------------------------------
+
+    @property
+    def ended(self) -> bool:
+        return self.closing is Closing.ENDED
+
+    def next_ordinal(self) -> int:
+        self._ordinal += 1
+        return self._ordinal
+
+    def branch_created(self, task: asyncio.Task[Any], *, step: bool) -> None:
+        if step:
+            self.delivery.unstarted += 1
+        else:
+            self.delivery.tasks.add(task)
+            task.add_done_callback(self.delivery.tasks.discard)
+
+    def _only_ours(self) -> bool:
+        return self.performing == 0 and only_ours(self.delivery.tasks, self.waits, self.delivery)
+
+    def can_park(self) -> bool:
+        """True when nothing but the engine can move this run and nothing of it is under way."""
+        return (
+            self.closing is None
+            and not self._lines
+            and not self._started
+            and not self._closed_turns
+            and not self.delivery.pending
+            and bool(self.waits)
+            and self._only_ours()
+        )
+
+    def park(self) -> None:
+        """Leave memory: everything of the flow is cancelled, and `execution` writes what it waits for."""
+        self.parked_until = self.wake_at()
+        self.parked_children = list(self.waiting_children)
+        self.close(Closing.UNWINDING, None)
+
+    def wake_at(self) -> int | None:
+        """The earliest time that any wait of this run ends by itself."""
+        times = [when for when in self.waits.values() if when is not None]
+        return min(times) if times else None
+
+    def _check_caller(self, what: str) -> None:
+        if threading.get_ident() != self._thread:
+            raise OutsideRun(
+                f"{what} was called from another thread than run {self.record.id} lives on, where nothing could record it. "
+                f"Call it from the flow, or from an async task"
+            )
+        if self.closing is Closing.ENDED:
+            raise OutsideRun(
+                f"{what} was called after run {self.record.id} of {self.record.flow} had ended; await everything a flow starts"
+            )
+        if self.closing is not None:
+            raise asyncio.CancelledError(self.closing.value)
+
+
+def _deliver(turns: list[asyncio.Future[None] | Callable[[], None]]) -> None:
+    for turn in turns:
+        if not isinstance(turn, asyncio.Future):
+            turn()
+        elif not turn.done():
+            turn.set_result(None)
+
+
+def _moment(at: int) -> datetime:
+    return datetime.fromtimestamp(at // 1000 / 1e6, timezone.utc)
+
+
+def identity_of(record: RunRecord) -> RunIdentity:
+    """What stands on every span of a run."""
+    return RunIdentity(
+        num=record.num,
+        run_id=record.id,
+        flow=record.flow,
+        version=record.version,
+        trace=bytes.fromhex(record.trace),
+        span=record.span,
+        parent=record.parent_span,
+        sampled=record.sampled,
+        trigger="subflow" if record.parent is not None else "api",
+        root_id=record.id,
+    )
+
+
+def failed(error: BaseException) -> bytes:
+    """The failure record of an exception, as JSON."""
+    return encode(describe(error))
+
+
+def root_scope(session: Session) -> RunScope:
+    """The scope of the flow's own body."""
+    return Scope(session, "", span=session.record.span, salt=session.record.span)
+
+
+__all__ = ["CURRENT", "Closing", "Session", "failed", "identity_of", "root_scope"]
