@@ -1,0 +1,32 @@
+"""A node is told that others have written, so that it need not look for nothing."""
+
+from __future__ import annotations
+
+from engine.ports.store import Store
+from tests.contract.harness import claimed, new_run
+
+
+async def test_nothing_has_changed_since_the_last_look(store: Store) -> None:
+    await claimed(store)
+    store.changed()
+    assert not store.changed()
+
+
+async def test_what_another_program_does_is_noticed_once(store: Store, other: Store) -> None:
+    await claimed(store)
+    store.changed()
+    await other.signal("run", "go", b"1", now=200)
+    assert store.changed()
+    assert not store.changed()
+
+
+async def test_what_a_client_of_the_same_object_does_is_noticed(store: Store) -> None:
+    await claimed(store)
+    for act in (
+        lambda: store.signal("run", "go", b"1", now=200),
+        lambda: store.cancel("run", "stop", now=200),
+        lambda: store.create(new_run("new")),
+    ):
+        store.changed()
+        await act()
+        assert store.changed()
