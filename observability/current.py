@@ -5,9 +5,6 @@ Imports the API only, and is itself imported only when the program has the API l
 
 from __future__ import annotations
 
-from contextvars import Token
-from typing import cast
-
 from opentelemetry import context, trace
 
 from engine.ports.telemetry import RunIdentity
@@ -36,11 +33,6 @@ class TaskSpan(trace.NonRecordingSpan):
 def attach(run: RunIdentity, span: int) -> object:
     """Make it current. What else stands in the context (baggage, a user's own values) stays."""
     return context.attach(context.set_value(RUN, run, trace.set_span_in_context(TaskSpan(run, span))))
-
-
-def detach(token: object) -> None:
-    """Put back what was current before `attach`."""
-    context.detach(cast("Token[context.Context]", token))
 
 
 def current_run(within: context.Context | None) -> RunIdentity | None:

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import asyncio
-import concurrent.futures
 import logging
 import random
 import threading
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
+from concurrent.futures import Future
 from typing import Final, Generic, Protocol, TypeAlias, TypeVar
 
 from observability.post import Accepted, Answer, Refused, TryLater
+from observability.threads import ended_within, on_thread
 
 log = logging.getLogger("headrace.telemetry")
 
@@ -76,8 +76,7 @@ class Exporter(Generic[T]):
         self._wake = threading.Event()
         self._closing = threading.Event()
         self._deadline = float("inf")
-        self._thread: threading.Thread | None = None
-        self._ended: concurrent.futures.Future[None] = concurrent.futures.Future()
+        self._thread: Future[None] | None = None
         self._off = False
         self._ailing = False
 
@@ -113,7 +112,7 @@ class Exporter(Generic[T]):
         self._closing.set()
         self._wake.set()
         if self._thread is not None:
-            await asyncio.wait([asyncio.wrap_future(self._ended)], timeout=timeout)
+            await ended_within(timeout, self._thread)
         self._sink.abort()
         if left := self._taken - self._settled:
             log.warning("%d %s were not sent to %s before the engine closed", left, self._what, self._sink.url)
@@ -121,8 +120,7 @@ class Exporter(Generic[T]):
     def _rouse(self) -> None:
         self._idle = False
         if self._thread is None:
-            self._thread = threading.Thread(target=self._work, name=f"headrace-{self._what}", daemon=True)
-            self._thread.start()
+            self._thread = on_thread(self._work, f"headrace-{self._what}")
         self._wake.set()
 
     def _gap(self, run: int) -> None:
@@ -144,7 +142,6 @@ class Exporter(Generic[T]):
             self._report(now=True)
         finally:
             self._sink.close()
-            self._ended.set_result(None)
 
     def _rest(self) -> None:
         """Until there is something to send, and a moment longer, so that requests are few."""

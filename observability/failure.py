@@ -28,7 +28,7 @@ class Failure:
             return cls("unknown")
         record = cast("dict[str, object]", record)
         return cls(
-            clip(str(record.get("type") or "unknown"), DESCRIPTION),
+            clip(_class_name(str(record.get("type") or "unknown")), DESCRIPTION),
             clip(str(record.get("message") or "")),
             clip_front(str(record.get("traceback") or "")),
             following if isinstance(following, int) else 0,
@@ -47,3 +47,8 @@ def _object(value: bytes) -> dict[str, object]:
     except ValueError:
         return {}
     return cast("dict[str, object]", whole) if isinstance(whole, dict) else {}
+
+
+def _class_name(recorded: str) -> str:
+    """`module:Class` as OpenTelemetry writes it: built-in classes without their module."""
+    return recorded.replace(":", ".").removeprefix("builtins.")

@@ -29,9 +29,6 @@ class NullTelemetry:
     def attach(self, run: RunIdentity, span: int) -> object:
         return None
 
-    def detach(self, token: object) -> None:
-        pass
-
     def exported(self) -> Sequence[tuple[int, int]]:
         return ()
 

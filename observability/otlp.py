@@ -34,7 +34,7 @@ _LOG_ATTRIBUTE: Final = b"\x32"  # 6
 _RESOURCE_ATTRIBUTE: Final = b"\x0a"  # 1
 
 
-def spans_request(spans: Sequence[SpanRecord], resource: Attributes) -> bytes:
+def spans_request(spans: Sequence[SpanRecord], resource: Shared) -> bytes:
     """An ExportTraceServiceRequest."""
     parts: list[bytes] = []
     for record in spans:
@@ -43,7 +43,7 @@ def spans_request(spans: Sequence[SpanRecord], resource: Attributes) -> bytes:
     return _request(parts, resource)
 
 
-def logs_request(logs: Sequence[LogRecord], resource: Attributes) -> bytes:
+def logs_request(logs: Sequence[LogRecord], resource: Shared) -> bytes:
     """An ExportLogsServiceRequest."""
     parts: list[bytes] = []
     for record in logs:
@@ -52,7 +52,7 @@ def logs_request(logs: Sequence[LogRecord], resource: Attributes) -> bytes:
     return _request(parts, resource)
 
 
-def _request(parts: list[bytes], resource: Attributes) -> bytes:
+def _request(parts: list[bytes], resource: Shared) -> bytes:
     scope = field(b"\x0a", text(b"\x0a", SCOPE)) + b"".join(parts) + text(b"\x1a", SCHEMA_URL)
     return field(b"\x0a", _resource(resource) + field(b"\x12", scope))
 
@@ -152,5 +152,5 @@ def _shared_log(block: Shared) -> bytes:
 
 
 @lru_cache(8)
-def _resource(pairs: Attributes) -> bytes:
-    return field(b"\x0a", _attributes(_RESOURCE_ATTRIBUTE, pairs))
+def _resource(about: Shared) -> bytes:
+    return field(b"\x0a", _attributes(_RESOURCE_ATTRIBUTE, about.pairs))

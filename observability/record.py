@@ -16,6 +16,9 @@ TEXT: Final = 2_000  # bytes; Tempo cuts attributes at 2,048 and keeps the head
 STACK: Final = 1_800  # bytes, the last ones: in Python the end of a stack says what went wrong
 DESCRIPTION: Final = 500
 
+_MIX: Final = 0x9E37_79B9_7F4A_7C15
+_MASK: Final = 2**63 - 1
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Shared:
@@ -78,3 +81,8 @@ def clip_front(text: str, limit: int = STACK) -> str:
     if len(text) * 4 <= limit or len(data := text.encode("utf-8", "replace")) <= limit:
         return text
     return data[-limit:].decode("utf-8", "ignore")
+
+
+def attempt_span(task: int, number: int) -> int:
+    """The id of an attempt's span. Attempts after the first run under it, so the engine computes the same (a test)."""
+    return (((task ^ (number * _MIX)) & _MASK) ^ (task >> 7)) & _MASK or 1

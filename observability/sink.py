@@ -7,11 +7,11 @@ from functools import partial
 from typing import Generic, TypeAlias, TypeVar
 
 from observability.post import Answer, Post
-from observability.record import Attributes
+from observability.record import Attributes, Shared
 from observability.settings import Destination
 
 T = TypeVar("T")
-Encode: TypeAlias = "Callable[[Sequence[T], Attributes], bytes]"
+Encode: TypeAlias = "Callable[[Sequence[T], Shared], bytes]"
 
 
 class OtlpSink(Generic[T]):
@@ -21,7 +21,7 @@ class OtlpSink(Generic[T]):
         self._post = Post(to)
         self._timeout = to.timeout
         self._encode = encode
-        self._resource = resource
+        self._resource = Shared(resource)
 
     @property
     def url(self) -> str:

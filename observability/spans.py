@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, MutableMapping, Sequence
 from functools import lru_cache
-from typing import Final, NamedTuple, TypeAlias
+from typing import Final, TypeAlias
 
 from engine.model import entry as kinds
 from engine.model.entry import Entry
@@ -20,22 +20,16 @@ from observability.record import (
     Shared,
     SpanRecord,
     Value,
+    attempt_span,
     clip,
     derived,
 )
 
-OPEN_RETRIES: Final = 10_000  # tasks between two attempts of which we remember the first
+OPEN_RETRIES: Final = 10_000  # tasks between two attempts whose next start we remember
 
 
-class Earlier(NamedTuple):
-    """The failed attempt before the one under way: its span, and when the next began."""
-
-    span: int
-    next_start: int
-
-
-Retries: TypeAlias = "MutableMapping[int, Earlier]"
-"""By the task's span: what its next attempt needs to know of the one before."""
+Retries: TypeAlias = "MutableMapping[int, int]"
+"""By the span of a task: when its next attempt begins. The line that ends the task does not say."""
 
 
 def entry_spans(run: RunIdentity, entries: Sequence[Entry], retries: Retries) -> list[SpanRecord]:
@@ -98,7 +92,7 @@ def _task(run: RunIdentity, entry: Entry, retries: Retries, spans: list[SpanReco
         own += ((names.ERROR_TYPE, failure.type),)
         error, events = clip(failure.message, DESCRIPTION), (failure.event(entry.ended),)
     if entry.attempt > 1:
-        spans.append(_last_attempt(run, entry, own, error, events, retries.pop(entry.span, None)))
+        spans.append(_last_attempt(run, entry, own, error, events, retries.pop(entry.span, 0)))
         events = ()  # an exception is told once, where it happened
     name, shared = _task_of(entry.name, entry.attempt, entry.outcome)
     spans.append(
@@ -123,14 +117,14 @@ def _last_attempt(
     own: Attributes,
     error: str | None,
     events: tuple[Event, ...],
-    earlier: Earlier | None,
+    next_start: int,
 ) -> SpanRecord:
-    """The attempt that ended the task. It has no line of its own, so its id comes from the task's."""
-    started = max(entry.started, earlier.next_start if earlier else 0)
+    """The attempt that ended the task: it has no line of its own."""
+    started = max(entry.started, next_start)
     name, shared = _attempt_of(entry.name, entry.attempt)
     return SpanRecord(
         run.trace,
-        derived(entry.span, str(entry.attempt)),
+        attempt_span(entry.span, entry.attempt),
         entry.span,
         name,
         started,
@@ -139,7 +133,7 @@ def _last_attempt(
         own,
         error,
         events,
-        _retry_of(run, earlier),
+        _retry_of(run, entry.span, entry.attempt),
     )
 
 
@@ -148,13 +142,12 @@ def _attempt(run: RunIdentity, entry: Entry, retries: Retries, spans: list[SpanR
     own: Attributes = ((names.TASK_KEY, clip(entry.key)), (names.ERROR_TYPE, failure.type))
     if failure.next_start:
         own += ((names.ATTEMPT_DELAY, max(0, failure.next_start - entry.ended) / 1e9),)
-    span = entry.span or derived(entry.parent, str(entry.attempt))
     name, shared = _attempt_of(entry.name, entry.attempt)
     spans.append(
         SpanRecord(
             run.trace,
-            span,
-            entry.parent or run.span,
+            entry.span,
+            entry.parent,
             name,
             entry.started,
             max(entry.ended, entry.started),
@@ -162,12 +155,12 @@ def _attempt(run: RunIdentity, entry: Entry, retries: Retries, spans: list[SpanR
             own,
             clip(failure.message, DESCRIPTION),
             (failure.event(entry.ended),),
-            _retry_of(run, retries.pop(entry.parent, None)),
+            _retry_of(run, entry.parent, entry.attempt),
         )
     )
-    if len(retries) >= OPEN_RETRIES:
+    if len(retries) >= OPEN_RETRIES and entry.parent not in retries:
         del retries[next(iter(retries))]
-    retries[entry.parent] = Earlier(span, failure.next_start)
+    retries[entry.parent] = failure.next_start
 
 
 def _wait(run: RunIdentity, entry: Entry, retries: Retries, spans: list[SpanRecord]) -> None:
@@ -206,8 +199,10 @@ _RUN: Final = Shared(((names.SPAN_KIND, names.RUN),))
 _QUEUE: Final = Shared(((names.SPAN_KIND, names.QUEUE),))
 
 
-def _retry_of(run: RunIdentity, earlier: Earlier | None) -> tuple[Link, ...]:
-    return (Link(run.trace, earlier.span, ((names.LINK_TYPE, names.RETRY_OF),)),) if earlier else ()
+def _retry_of(run: RunIdentity, task: int, number: int) -> tuple[Link, ...]:
+    if number < 2:
+        return ()
+    return (Link(run.trace, attempt_span(task, number - 1), ((names.LINK_TYPE, names.RETRY_OF),)),)
 
 
 @lru_cache(1024)

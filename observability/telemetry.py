@@ -26,7 +26,6 @@ from observability.user_spans import UserSpans
 log = logging.getLogger("headrace.telemetry")
 
 Attach: TypeAlias = Callable[[RunIdentity, int], object]
-Detach: TypeAlias = Callable[[object], None]
 
 
 def telemetry_from_environment(environment: Environment = os.environ, *, node: str = "") -> Telemetry:
@@ -66,7 +65,6 @@ class OTelTelemetry:
         self._users = users
         self._retries: Retries = {}  # the exporter's thread reads and writes it, nobody else
         self._attach: Attach | None = None
-        self._detach: Detach | None = None
         self._find(starting=True)
 
     def started(self, run: RunIdentity, record: RunRecord) -> None:
@@ -92,18 +90,14 @@ class OTelTelemetry:
         attach = self._attach or self._find()
         return attach(run, span) if attach is not None else None
 
-    def detach(self, token: object) -> None:
-        if token is not None and self._detach is not None:
-            self._detach(token)
-
     def exported(self) -> Sequence[tuple[int, int]]:
         return self._spans.reached() if self._spans is not None else ()
 
     async def close(self, timeout: float) -> None:
-        closing = [exporter.close(timeout) for exporter in (self._spans, self._logs) if exporter is not None]
-        if self._users is not None:
-            closing.append(self._users.flush(timeout))
-        await asyncio.gather(*closing)
+        deadline = time.monotonic() + timeout
+        await asyncio.gather(*(exporter.close(timeout) for exporter in (self._spans, self._logs) if exporter))
+        if self._users is not None:  # last, for it may hold what the exporter has just handed to the SDK
+            await self._users.flush(max(0.0, deadline - time.monotonic()))
 
     def _find(self, *, starting: bool = False) -> Attach | None:
         """OpenTelemetry's context, once the program has loaded it: before that nobody can look at a current span."""
@@ -111,7 +105,7 @@ class OTelTelemetry:
             return None
         from observability import current
 
-        self._attach, self._detach = current.attach, current.detach
+        self._attach = current.attach
         if self._users is not None:
             self._users.set_up(wait=starting)
         return self._attach

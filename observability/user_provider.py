@@ -63,10 +63,10 @@ def flush(timeout: float) -> None:
         _ours.force_flush(int(timeout * 1000))
 
 
-def sdk_provider() -> TracerProvider | None:
-    """The process's provider, when it is the SDK's."""
+def sdk_provider(*, ours: bool) -> TracerProvider | None:
+    """The process's provider, when it is the SDK's; `ours` allows it to be the one that we have set up."""
     provider = trace.get_tracer_provider()
-    return provider if isinstance(provider, TracerProvider) else None
+    return provider if isinstance(provider, TracerProvider) and (ours or provider is not _ours) else None
 
 
 def _provider(to: Destination, resource: Attributes) -> TracerProvider:

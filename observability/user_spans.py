@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import sys
-import threading
 
 from observability.exporter import Exporter
 from observability.record import Attributes, SpanRecord
 from observability.settings import Destination
+from observability.threads import ended_within, on_thread
 
 log = logging.getLogger("headrace.telemetry")
 
@@ -28,7 +27,7 @@ class UserSpans:
         if wait:
             self._load()
         else:
-            threading.Thread(target=self._load, name="headrace-user-spans", daemon=True).start()
+            on_thread(self._load, "headrace-user-spans")
 
     def exporter(self, *, asked: bool) -> Exporter[SpanRecord] | None:
         """The engine's spans through the SDK; None when the program has no SDK set up and did not ask for it."""
@@ -37,29 +36,23 @@ class UserSpans:
         from observability import user_provider
         from observability.sdk import SdkSink
 
-        self._asked = True
-        user_provider.set_up(self._to, self._resource)
-        provider = user_provider.sdk_provider()
+        if asked:
+            self._asked = True
+            user_provider.set_up(self._to, self._resource)
+        provider = user_provider.sdk_provider(ours=asked)
         return Exporter("spans", SdkSink(provider)) if provider is not None else None
 
     async def flush(self, timeout: float) -> None:
         """On a thread, for the SDK does not keep to a time limit."""
         if not self._asked:
             return
-        from observability import user_provider
-
-        loop = asyncio.get_running_loop()
-        done = asyncio.Event()
 
         def flush() -> None:
-            user_provider.flush(timeout)
-            if not loop.is_closed():
-                loop.call_soon_threadsafe(done.set)
+            from observability import user_provider
 
-        threading.Thread(target=flush, name="headrace-flush", daemon=True).start()
-        try:
-            await asyncio.wait_for(done.wait(), timeout)
-        except TimeoutError:
+            user_provider.flush(timeout)
+
+        if not await ended_within(timeout, on_thread(flush, "headrace-flush")):
             log.warning("Spans of the program's own were not all sent before the engine closed")
 
     def _load(self) -> None:

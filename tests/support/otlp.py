@@ -1,7 +1,7 @@
 """A real OTLP/HTTP backend for tests: takes spans and logs over a socket, and fails on demand.
 
 It lives on a thread of its own, so that it serves blocking tests, asyncio tests and child processes alike.
-As a program (`python tests/support/otlp.py PORT FILE`) it appends each span and log line to FILE as JSON.
+As a program (`python -m tests.support.otlp PORT FILE`) it appends each span and log line to FILE as JSON.
 """
 
 from __future__ import annotations
