@@ -82,6 +82,7 @@ async def recorded() -> str:
 
 @flow
 async def failed() -> str:
+    caught = ""
     try:
         await raises()
     except ValueError as error:
