@@ -21,12 +21,9 @@ class Failure:
 
     @classmethod
     def read(cls, value: bytes) -> Failure:
-        """Of a failure record, bare or as `error` beside `next`, the start of the next attempt. Never raises."""
-        whole = _object(value)
-        record, following = whole.get("error", whole), whole.get("next")
-        if not isinstance(record, dict):
-            return cls("unknown")
-        record = cast("dict[str, object]", record)
+        """Of a failure record, which has `retry_at` when another attempt follows. Never raises."""
+        record = _object(value)
+        following = record.get("retry_at")
         return cls(
             clip(_class_name(str(record.get("type") or "unknown")), DESCRIPTION),
             clip(str(record.get("message") or "")),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, MutableMapping, Sequence
 from functools import lru_cache
 from typing import Final, TypeAlias
@@ -146,7 +147,7 @@ def _attempt(run: RunIdentity, entry: Entry, retries: Retries, spans: list[SpanR
     spans.append(
         SpanRecord(
             run.trace,
-            entry.span,
+            attempt_span(entry.parent, entry.attempt),  # what ran within it has this as its parent
             entry.parent,
             name,
             entry.started,
@@ -169,7 +170,7 @@ def _wait(run: RunIdentity, entry: Entry, retries: Retries, spans: list[SpanReco
     if entry.outcome == kinds.ERROR:
         failure = Failure.read(entry.value)
         own, error = ((names.ERROR_TYPE, failure.type),), clip(failure.message, DESCRIPTION)
-    name, shared = _wait_of(entry.kind, entry.name if entry.kind == kinds.SIGNAL else entry.kind)
+    name, shared = _wait_of(entry.kind, waited_for(entry))
     spans.append(
         SpanRecord(
             run.trace,
@@ -183,6 +184,16 @@ def _wait(run: RunIdentity, entry: Entry, retries: Retries, spans: list[SpanReco
             error,
         )
     )
+
+
+def waited_for(entry: Entry) -> str:
+    """What a wait is called: the signal's own name where there is one, else `sleep`, `timeout` and the like."""
+    if not entry.args.startswith("signal="):
+        return entry.name
+    try:
+        return str(json.loads(entry.args.removeprefix("signal=")))
+    except ValueError:  # the journal keeps only the beginning of a very long one
+        return entry.name
 
 
 _Maker: TypeAlias = Callable[[RunIdentity, Entry, Retries, "list[SpanRecord]"], None]

@@ -13,7 +13,7 @@ from engine.model.run import RunRecord
 from engine.ports.telemetry import RunIdentity
 from observability import names
 from observability.record import SpanRecord
-from observability.spans import entry_spans, queue_span, run_span
+from observability.spans import entry_spans, queue_span, run_span, waited_for
 
 FOLD: Final = 20  # siblings of one name that are shown one by one; more become a line with count, p50 and max
 ERROR: Final = 100  # characters of an error's message
@@ -54,7 +54,7 @@ def _tree(record: RunRecord, entries: Sequence[Entry]) -> Node:
     began = record.started if record.started is not None else record.created
     spans = [*entry_spans(run, entries, {}), *queue_span(run, record, began)]
     nodes = [(span.span, span.parent, _of_span(span)) for span in spans]
-    nodes += [(entry.span, entry.parent, _under_way(entry)) for entry in _open(entries)]
+    nodes += [_under_way(entry) for entry in _open(entries)]
     known = {span for span, _, _ in nodes}
     children: dict[int, list[tuple[int, Node]]] = {}
     for span, parent, node in nodes:
@@ -89,11 +89,15 @@ def _open(entries: Sequence[Entry]) -> Iterator[Entry]:
     return (entry for entry in last.values() if entry.kind in {kinds.STARTED, kinds.WAIT})
 
 
-def _under_way(entry: Entry) -> Node:
+def _under_way(entry: Entry) -> tuple[int, int, Node]:
+    """The span, the parent and the line. A later attempt stands for its task, which has no line yet."""
     if entry.kind == kinds.WAIT:
-        return Node(f"{names.PREFIXES[names.WAIT]}{entry.name}", entry.started, None, "waiting", False, ())
-    note = "running" if entry.attempt < 2 else f"running #{entry.attempt}"
-    return Node(f"{names.PREFIXES[names.TASK]}{entry.name}", entry.started, None, note, False, ())
+        name = names.PREFIXES[names.WAIT] + waited_for(entry)
+        return entry.span, entry.parent, Node(name, entry.started, None, "waiting", False, ())
+    name = names.PREFIXES[names.TASK] + entry.name
+    if entry.attempt < 2:
+        return entry.span, entry.parent, Node(name, entry.started, None, "running", False, ())
+    return entry.parent, 0, Node(name, entry.started, None, f"running #{entry.attempt}", False, ())
 
 
 def _draw(nodes: Sequence[Node], indent: str = "", *, root: bool = True) -> Iterator[str]:

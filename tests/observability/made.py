@@ -44,12 +44,16 @@ def line(
     took: int = SECOND,
     outcome: str = kinds.OK,
     value: bytes = b"null",
+    args: str = "",
 ) -> Entry:
     own = 1000 + seq if span is None else span
     key = f"{name}@{seq}"
     ended = started + took
-    return Entry(run, seq, seq, kind, key, name, "", attempt, started, ended, own, parent, outcome, value, None, 1)
+    return Entry(run, seq, seq, kind, key, name, args, attempt, started, ended, own, parent, outcome, value, None, 1)
 
 
-def failure(kind: str = "builtins:ValueError", message: str = "no", traceback: str = "Traceback: no") -> bytes:
-    return json.dumps({"type": kind, "message": message, "args": [], "notes": [], "traceback": traceback}).encode()
+def failure(
+    kind: str = "builtins:ValueError", message: str = "no", traceback: str = "Traceback: no", **more: object
+) -> bytes:
+    told = {"type": kind, "message": message, "args": None, "notes": None, "traceback": traceback, "errors": None}
+    return json.dumps({**told, **more}).encode()

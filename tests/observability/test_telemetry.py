@@ -32,8 +32,8 @@ def tell(telemetry: Telemetry, *, sampled: bool = True) -> None:
     run = identity(sampled=sampled)
     telemetry.started(run, record())
     telemetry.recorded(run, [line(0), line(1, parent=1000)])
-    telemetry.recorded(run, [line(2, kinds.ATTEMPT, span=5, parent=1003, outcome=kinds.ERROR, value=failure())])
-    telemetry.recorded(run, [line(3, attempt=2), line(4, kinds.SLEEP)])
+    telemetry.recorded(run, [line(2, kinds.ATTEMPT, parent=1003, outcome=kinds.ERROR, value=failure())])
+    telemetry.recorded(run, [line(3, attempt=2), line(4, kinds.SLEEP, name="sleep")])
     end = START + 60 * SECOND
     telemetry.ended(run, record(), started=START + SECOND, ended=end, outcome="succeeded", error=None)
 

@@ -18,7 +18,7 @@ def test_a_finished_run_with_attempts_waits_and_nested_tasks() -> None:
         line(1, name="page", span=11, parent=10, took=SECOND // 4),
         line(2, kinds.ATTEMPT, name="store", span=attempt_span(12, 1), parent=12, outcome=kinds.ERROR, value=failure()),
         line(3, name="store", span=12, attempt=2, started=START + 40 * SECOND, took=3 * SECOND),
-        line(4, kinds.SLEEP, started=START + 50 * SECOND, took=40 * SECOND),
+        line(4, kinds.SLEEP, name="sleep", started=START + 50 * SECOND, took=40 * SECOND),
         line(5, name="mail", outcome=kinds.CANCELLED, started=START + 90 * SECOND),
     ]
     assert trace_lines(ended, lines) == [
@@ -41,8 +41,9 @@ def test_a_failed_run_says_why() -> None:
 
 def test_a_run_under_way_shows_what_is_open() -> None:
     lines = [
-        line(0, kinds.STARTED, name="slow", attempt=2),
-        line(1, kinds.WAIT, name="approved", started=START + 9 * SECOND),
+        line(0, kinds.ATTEMPT, name="slow", parent=70, outcome=kinds.ERROR, value=failure()),
+        line(1, kinds.STARTED, name="slow", attempt=2, parent=70, span=attempt_span(70, 2)),
+        line(4, kinds.WAIT, name="wait_for", args='signal="approved"', started=START + 9 * SECOND),
         line(2, kinds.STARTED, name="done")._replace(key="k"),
         line(3, name="done", started=START + 10 * SECOND)._replace(key="k"),
     ]
@@ -50,6 +51,7 @@ def test_a_run_under_way_shows_what_is_open() -> None:
         "… flow sales  running",
         "├─ queue sales  1.0 s",
         "├─ … task slow  running #2",
+        "│  └─ ✗ attempt slow  1.0 s  #1 ValueError: no",
         "├─ … wait approved  waiting",
         "└─ task done  1.0 s",
     ]
