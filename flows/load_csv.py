@@ -24,7 +24,7 @@ import httpx
 import obstore
 from obstore.exceptions import BaseError, GenericError
 from obstore.store import from_url
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ValidationError
+from pydantic import AfterValidator, BaseModel, BeforeValidator, Field, ValidationError
 
 from engine import PermanentError, Pool, Retry, RetryLater, current, flow, on_schedule, task
 
@@ -49,7 +49,7 @@ Wind = Annotated[Reading, AfterValidator(credible)]
 class Hour(BaseModel, frozen=True):
     """The weather at one airport at one time. `origin` and `time_hour` say which: they are the key of the table."""
 
-    origin: str
+    origin: Annotated[str, Field(pattern="^[A-Z]{3}$")]
     time_hour: Annotated[datetime, AfterValidator(lambda time: time.astimezone(UTC))]
     temp: Reading
     humid: Reading
@@ -114,7 +114,7 @@ async def download(source: str, name: str) -> str:
         found = await obstore.get_async(folder, name)
     except FileNotFoundError as error:
         raise PermanentError(f"there is no {name} in {source}") from error
-    return bytes(await found.bytes_async()).decode()
+    return bytes(await found.bytes_async()).decode(errors="replace")
 
 
 async def get(url: str) -> str:

@@ -12,6 +12,7 @@ from __future__ import annotations
 import csv
 import gzip
 import json
+import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from datetime import date, timedelta
@@ -98,7 +99,7 @@ def find(log: Path, into: Path) -> list[Partition]:
     try:
         with text_of(log) as lines:
             return [Partition(day, write(into / f"date={day}.csv", rows)) for day, rows in cut(lines)]
-    except (OSError, EOFError) as error:
+    except (OSError, EOFError, zlib.error, UnicodeError) as error:
         raise PermanentError(f"the log {log.absolute()} cannot be read: {error}") from error
 
 

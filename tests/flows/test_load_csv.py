@@ -203,13 +203,14 @@ async def test_a_source_that_is_none_is_named(tmp_path: Path, address: str, comp
     [
         ("2013-01-15T06:00:00Z", "tomorrow", r"2013-01-15.csv, line \d+: time_hour"),
         ("2013-01-15T06:00:00Z", "2013-01-17T06:00:00Z", r"line \d+: .* is on another day"),
+        ("EWR,2013,1,15,1,", "EW\xff,2013,1,15,1,", r"line \d+: origin: String should match"),
         ("wind_speed", "speed", "line 2: wind_speed: Field required"),
     ],
 )
 async def test_a_file_that_makes_no_sense_loads_nothing(tmp_path: Path, old: str, new: str, complaint: str) -> None:
     text = (WEATHER / "2013-01-15.csv").read_text()
     assert old in text
-    (tmp_path / "2013-01-15.csv").write_text(text.replace(old, new))
+    (tmp_path / "2013-01-15.csv").write_text(text.replace(old, new), encoding="latin-1")
 
     with pytest.raises(ExceptionGroup) as failed:
         await load_csv(tmp_path.as_uri(), FIRST, database=tmp_path / "weather.db")

@@ -176,9 +176,10 @@ async def test_a_log_that_is_none_is_named(tmp_path: Path, content: bytes | None
         await log_partitions(log, tmp_path)
 
 
-async def test_a_compressed_log_that_is_cut_short_is_named(tmp_path: Path) -> None:
+@pytest.mark.parametrize("rest", [b"", bytes(1_000)])
+async def test_a_compressed_log_that_is_damaged_is_named(tmp_path: Path, rest: bytes) -> None:
     log = tmp_path / "log.csv.gz"
-    log.write_bytes(LOG.read_bytes()[:10_000])
+    log.write_bytes(LOG.read_bytes()[:10_000] + rest)
 
     with pytest.raises(PermanentError, match=rf"the log {log} cannot be read"):
         await log_partitions(log, tmp_path)
