@@ -25,30 +25,31 @@ class Headrace:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.store = folder / "state.db"
-        self._children: list[subprocess.Popen[str]] = []
+        self.output = folder / "output.txt"
+        self._children: list[subprocess.Popen[bytes]] = []
 
-    def start(self, *arguments: object) -> subprocess.Popen[str]:
-        """Start `headrace <arguments>`; it is killed at the end of the test at the latest."""
-        child = subprocess.Popen(
-            [sys.executable, "-m", "engine.cli", *map(str, arguments)],
-            cwd=self.folder,
-            env=os.environ | {"PYTHONPATH": str(ROOT), "HEADRACE_STORE": f"sqlite:///{self.store}"},
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-        )
+    def start(self, *arguments: object) -> subprocess.Popen[bytes]:
+        """Start `headrace <arguments>`, printing to `output`; it is killed at the end of the test at the latest."""
+        with self.output.open("wb") as output:
+            child = subprocess.Popen(
+                [sys.executable, "-m", "engine.cli", *map(str, arguments)],
+                cwd=self.folder,
+                env=os.environ | {"PYTHONPATH": str(ROOT), "HEADRACE_STORE": f"sqlite:///{self.store}"},
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+            )
         self._children.append(child)
         return child
 
     def run(self, *arguments: object, code: int = 0) -> str:
         """What `headrace <arguments>` prints; it must end with this exit code."""
         child = self.start(*arguments)
-        output, _ = child.communicate(timeout=100)
-        assert child.returncode == code, output
-        return output
+        child.wait(100)
+        assert child.returncode == code, self.output.read_text()
+        return self.output.read_text()
 
-    def kill_when(self, child: subprocess.Popen[str], reached: Callable[[], bool], seconds: float = 60) -> None:
+    def kill_when(self, child: subprocess.Popen[bytes], reached: Callable[[], bool], seconds: float = 60) -> None:
         """Send SIGKILL as soon as the condition holds. The child must be running until then."""
         deadline = time.monotonic() + seconds
         while not reached():
@@ -57,10 +58,9 @@ class Headrace:
                 child.wait(0.02)
             except subprocess.TimeoutExpired:
                 continue
-            output, _ = child.communicate()
-            pytest.fail(f"ended before it could be killed: {output}")
+            pytest.fail(f"ended before it could be killed: {self.output.read_text()}")
         child.kill()
-        child.communicate()
+        child.wait()
 
     def journal(self) -> list[tuple[str, str, Any]]:
         """Name, key and result of each task that has one, over all runs."""
@@ -82,4 +82,4 @@ class Headrace:
         for child in self._children:
             if child.poll() is None:
                 child.kill()
-            child.communicate()
+                child.wait()
