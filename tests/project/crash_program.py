@@ -9,6 +9,7 @@ import asyncio
 import os
 import signal
 import sys
+from datetime import timedelta
 from pathlib import Path
 
 from engine import Engine, Retry, UnknownOutcome, current, flow, now, random, task, uuid
@@ -49,7 +50,7 @@ async def dies() -> None:
     die_once()
 
 
-@task(retry=Retry(attempts=5, jitter=0.0))
+@task(retry=Retry(attempts=5, delay=timedelta(milliseconds=20), jitter=0.0))
 async def third_time_lucky() -> int:
     attempt = current().attempt
     note("attempt", attempt)
