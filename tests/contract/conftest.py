@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -75,14 +75,7 @@ def dies(place: Place, store: Store) -> Kill:
             await doomed.live(store, name, nums)
             store.lose(name)
             return
-        child = await asyncio.create_subprocess_exec(
-            sys.executable,
-            *("-m", "tests.contract.doomed", str(place.path), name, *map(str, nums)),
-            cwd=ROOT,
-            env=os.environ | {"PYTHONPATH": str(ROOT)},
-            stdin=asyncio.subprocess.PIPE,
-            stdout=asyncio.subprocess.PIPE,
-        )
+        child = await started("tests.contract.doomed", place.path, name, *nums)
         assert child.stdout is not None
         assert await child.stdout.readline() == b"alive\n"
         child.kill()
@@ -91,8 +84,20 @@ def dies(place: Place, store: Store) -> Kill:
     return dies
 
 
+async def started(module: str, *arguments: object) -> asyncio.subprocess.Process:
+    """Another program of this suite, as a process that can be spoken to."""
+    return await asyncio.create_subprocess_exec(
+        sys.executable,
+        *("-m", module, *map(str, arguments)),
+        cwd=ROOT,
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+    )
+
+
 @asynccontextmanager
-async def opened(store: Store) -> AsyncIterator[Store]:
+async def opened(store: Store) -> AsyncGenerator[Store]:
     """The store, open, and closed in the end."""
     await store.open()
     try:

@@ -41,6 +41,10 @@ class SQLiteRuns(Part):
                 connection.executemany(INSERT_TAG, [(tag, row["num"]) for tag in run.tags])
             return to_run(row), True
 
+        # An event that is delivered again finds its run here, and costs neither the write lock nor a number.
+        known = await self.find(run.id)
+        if known is not None:
+            return known, False
         self._touched = True
         return await self._db.transact(work)
 

@@ -74,7 +74,6 @@ CREATE TABLE run (
 
 -- What may be claimed, and when: finished runs are not in it, however many there are.
 CREATE INDEX run_ready ON run (flow, due) WHERE state IN ('queued', 'waiting');
-CREATE INDEX run_owned ON run (owner) WHERE state = 'running';
 CREATE INDEX run_cancel_asked ON run (num) WHERE cancel IS NOT NULL AND ended IS NULL;
 CREATE INDEX run_children ON run (parent) WHERE parent IS NOT NULL;
 CREATE INDEX run_by_state ON run (state);

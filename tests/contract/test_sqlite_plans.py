@@ -1,0 +1,76 @@
+"""A million finished runs cost nothing: the statements of the engine's rounds read the small indexes only."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from engine.stores.sqlite.connect import connect
+from engine.stores.sqlite.migrate import migrate
+from engine.stores.sqlite.statements import statement
+
+
+@pytest.fixture
+def connection(path: Path) -> Iterator[sqlite3.Connection]:
+    with closing(connect(path, "process", patience=1)) as connection:
+        migrate(connection, path)
+        yield connection
+
+
+def plan(connection: sqlite3.Connection, name: str, parameters: Any) -> str:
+    rows = connection.execute(f"EXPLAIN QUERY PLAN {statement(name)}", parameters).fetchall()
+    return "\n".join(row["detail"] for row in rows)
+
+
+def scanned(found: str) -> set[str]:
+    """What is read from end to end: nothing but lists of the caller's, and indexes that are as good as empty."""
+    lines = [line.split() for line in found.splitlines() if line.startswith("SCAN") and "SUBQUERY" not in line]
+    return {words[-1] if "INDEX" in words[:-1] else words[1] for words in lines}
+
+
+@pytest.mark.parametrize(
+    ("name", "parameters", "index"),
+    [
+        ("find_due_runs", {"flows": "[]", "now": 1, "limit": 1}, "run_ready (flow=? AND due=?)"),
+        ("find_due_runs", {"flows": "[]", "now": 1, "limit": 1}, "run_ready (flow=? AND due>? AND due<?)"),
+        ("next_due", {"flows": "[]"}, "run_ready (flow=? AND due>?)"),
+        ("list_cancel_requests", {}, "run_cancel_asked"),
+        ("list_owned", ("node",), "run_by_state (state=?)"),
+        ("release_owned", ("node",), "run_by_state (state=?)"),
+        ("list_children", (1,), "run_children (parent=?)"),
+        ("count_runs", {}, "run_by_state (state=?)"),
+        ("list_unfinished", {"flow": None}, "run_by_state (state=?)"),
+        ("find_prunable", (1, 1), "run_by_end (ended<?)"),
+        ("find_blob_use", {"blob": "x"}, "journal_by_blob (blob=?)"),
+        ("find_blob_use", {"blob": "x"}, "run_by_blob (result_blob=?)"),
+        ("list_new_signals", {"runs": "[]", "after": 1}, "signal_by_run (run=? AND rowid>?)"),
+        ("list_logs", (1, 1, 1), "log_by_run (run=? AND rowid>?)"),
+    ],
+)
+def test_an_index_serves(connection: sqlite3.Connection, name: str, parameters: Any, index: str) -> None:
+    found = plan(connection, name, parameters)
+    assert index in found
+    assert scanned(found) <= {"wanted", "awaited", "run_cancel_asked"}
+
+
+@pytest.mark.parametrize(
+    ("name", "parameters"),
+    [
+        ("insert_entry", [1] * 16),
+        ("check_epoch", [1, 1]),
+        ("claim_run", {"num": 1, "node": "node", "now": 1}),
+        ("end_run", dict.fromkeys(("num", "state", "result", "result_blob", "error", "at"))),
+        ("park_run", {"num": 1, "wake_at": 1, "seen_signal": 1, "children": "[]"}),
+        ("wake_run", [1]),
+        ("mark_exported", {"num": 1, "seq": 1}),
+    ],
+)
+def test_the_hot_path_finds_its_run_by_number(connection: sqlite3.Connection, name: str, parameters: Any) -> None:
+    found = plan(connection, name, parameters)
+    assert "run USING INTEGER PRIMARY KEY (rowid=?)" in found
+    assert scanned(found) <= {"meanwhile", "awaited", "CONSTANT"}
