@@ -11,7 +11,10 @@ from anyio.abc import TaskStatus
 
 @dataclass(frozen=True, slots=True)
 class Service:
-    """A name, and what runs until cancelled. `run` calls `ready` once it does its job; cancelling is stopping."""
+    """A name, and what runs until cancelled. Cancelling is stopping.
+
+    `run` calls `ready` when it does its job; a loop may say so in each round.
+    """
 
     name: str
     run: Callable[[Callable[[], None]], Awaitable[None]]
@@ -32,7 +35,15 @@ async def supervise(services: Sequence[Service], ready: Callable[[], None]) -> N
 
 
 async def _started(service: Service, *, task_status: TaskStatus[None]) -> None:
-    await service.run(task_status.started)
+    said = False
+
+    def ready() -> None:
+        nonlocal said
+        if not said:
+            said = True
+            task_status.started()
+
+    await service.run(ready)
 
 
 def _first(errors: BaseExceptionGroup[BaseException]) -> BaseException:
