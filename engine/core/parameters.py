@@ -110,12 +110,11 @@ class Parameters:
         return self._adapters
 
     def _validated(self, name: str, value: Any) -> Any:
-        parameter = self._signature.parameters[name]
-        if value is parameter.default:
-            return value
         try:
             return self._codecs()[name].validate(value)
         except ValueError as error:
+            if value is self._signature.parameters[name].default:
+                return value  # `day: date = None`: the author's own, and what cannot be stored is refused later
             raise self._misfit(name, repr(value), error) from None
 
     def _from_text(self, name: str, text: str) -> Any:
