@@ -17,7 +17,7 @@ from engine.model.errors import RunCancelled, RunConflict, RunDiverged, RunFaile
 from engine.model.run import ENDED, NewRun, RunRecord, RunState
 from engine.ports.blobs import Blobs
 from engine.ports.store import Store
-from engine.runtime import codeprint
+from engine import codeprint
 from engine.runtime.node import Node
 
 R = TypeVar("R")

@@ -14,6 +14,7 @@ from typing import Any, Final, Generic, Literal, ParamSpec, Protocol, TypeVar, c
 from engine.context import CURRENT, Hook
 from engine.core.arguments import Arguments, resolve_hints
 from engine.core.codec import Codec
+from engine.core.scopes import salt_of
 from engine.mapping import TaskMap
 from engine.model.errors import UsageError
 from engine.model.limits import Pool
@@ -55,6 +56,7 @@ class Task(Generic[P, R]):
         self.is_async: Final = inspect.iscoroutinefunction(fn)
         self.arguments: Final = Arguments(fn, f"task {name}")
         self.codec: Final = Codec(resolve_hints(fn).get("return", Any), f"task {name}")
+        self.bits: Final = salt_of(self.name, 0)
         self.simple: Final = options == PLAIN and self.is_async
         functools.update_wrapper(self, fn, updated=())
 

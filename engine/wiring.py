@@ -11,6 +11,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal, TypeVar, cast
 
+from engine import codeprint
 from engine.client import Client, RunHandle
 from engine.flow import Flow
 from engine.model.errors import HeadraceError, StoreError, UsageError
@@ -79,6 +80,9 @@ class Engine(Client):
         return self
 
     async def _start(self) -> None:
+        for flow in self.node.flows.values():
+            for part in codeprint.reachable(flow):
+                part.codec.prepare()
         ready: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         serving = asyncio.create_task(self.node.run(lambda: ready.done() or ready.set_result(None)), name="headrace node")
         self._serving = serving

@@ -24,6 +24,11 @@ class Codec:
         self.label = label
         self._adapter: Any = None
 
+    def prepare(self) -> None:
+        """Build the adapter now, up to half a millisecond, rather than in the middle of a run. Raises NotStorable."""
+        if self._adapter is None:
+            self._build()
+
     def _build(self) -> None:
         from pydantic import ConfigDict, TypeAdapter
         from pydantic.errors import PydanticSchemaGenerationError, PydanticUndefinedAnnotation, PydanticUserError

@@ -21,6 +21,7 @@ ATTEMPT_MARK: Final = "~"
 _RESERVED: Final = str.maketrans({"/": "%2F", "~": "%7E", "#": "%23", "%": "%25"})
 
 _MASK: Final = (1 << 63) - 1
+_STEP: Final = 0xD1B54A32D192ED03
 _MIX: Final = 0x9E3779B97F4A7C15  # 2^64 / golden ratio: spreads consecutive numbers over all bits
 
 
@@ -54,10 +55,13 @@ class Scope(Generic[S]):
         return f"{self.path}/{base}#{count}"
 
     def step(self, base: str, bits: int) -> tuple[str, int]:
-        """The key of the next step called `base`, and the id of its span; `bits` come from the digest in `base`."""
+        """The key of the next step called `base`, and the id of its span; `bits` stand for `base` as a number.
+
+        The salt is multiplied, not only combined, so that calls nested in each other cannot cancel each other out.
+        """
         count = self._counts.get(base, 0)
         self._counts[base] = count + 1
-        return f"{self.path}/{base}#{count}", (((bits ^ self.salt) + count * _MIX) & _MASK) or 1
+        return f"{self.path}/{base}#{count}", ((self.salt * _MIX + bits + count * _STEP) & _MASK) or 1
 
     def branch(self, base: str) -> Scope[S]:
         """The scope of an asyncio task created here."""

@@ -13,7 +13,7 @@ from engine.flow import Call
 from engine.model import entry as kinds
 from engine.model.entry import Entry
 from engine.model.run import NewRun, RunRecord, RunState
-from engine.runtime import codeprint
+from engine import codeprint
 from engine.runtime.scoping import STEP_CODES
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ async def step(session: Session, call: Call[T], scope: RunScope, key: str, span:
             child = await session.host.start_child(_child_of(session, call, scope, key, span, began))
             ended = await _end_of(session, child)
             line = await _line(session, scope, key, name, text, span, began, ended)
-            await session.settle(line, scope)
+            await session.settle(line, scope, asyncio.current_task())
         data = await session.host.load(line.value, line.blob)
         if line.outcome == kinds.ERROR:
             raise rebuild(decode(data))
@@ -108,5 +108,5 @@ async def _line(
     blob = child.result_blob if outcome == kinds.OK else None
     at = session.host.clock.now()
     return Entry(
-        session.num, 0, 0, kinds.CHILD, key, name, text[:160], 1, began, at, span, scope.span, outcome, value, blob, session.epoch
+        session.num, session.next_seq(), session.group, kinds.CHILD, key, name, text[:160], 1, began, at, span, scope.span, outcome, value, blob, session.epoch
     )

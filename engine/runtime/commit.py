@@ -27,8 +27,8 @@ class Writer(Protocol):
     num: int
     epoch: int
 
-    def take_lines(self) -> list[Entry]:
-        """The lines recorded since the last call; the group is closed."""
+    def take_lines(self) -> tuple[list[Entry], Callable[[], None]]:
+        """The lines recorded since the last call, and what to call when they are on disk; the group is closed."""
 
     def written(self, lines: list[Entry]) -> None:
         """These lines are on disk."""
@@ -65,27 +65,43 @@ class GroupCommit:
             self._scheduled = True
             self._loop.call_soon(self._end_of_pass)
 
-    def now(self, writer: Writer, line: Entry) -> bool:
-        """Commit one line of a run at once, when the store can and nothing else waits. False: use `touch`."""
-        if not self._journal.immediate or self._lines or self._under_way or self._changes:
-            return False
-        answer: list[frozenset[int] | Exception | None] = []
+    def now(self, writer: Writer, line: Entry) -> asyncio.Future[None] | None:
+        """Commit one line of a run at once, ahead of nothing. None when it is on disk, else a future of that moment.
+
+        Call only when `free`. Raises the store's error, and CancelledError when the run was lost to another node.
+        """
+        outcome: list[BaseException | None] = []
+        later: asyncio.Future[None] | None = None
+        self._under_way += 1
 
         def written(fenced: frozenset[int], error: Exception | None) -> None:
-            answer.append(error or fenced)
+            self._under_way -= 1
+            if error is not None:
+                writer.unwritable(error)
+                outcome.append(asyncio.CancelledError("the store failed"))
+            elif fenced:
+                writer.fenced()
+                outcome.append(asyncio.CancelledError("this node no longer owns the run"))
+            else:
+                writer.written([line])
+                outcome.append(None)
+            if later is not None:
+                if not later.done():
+                    later.set_result(None)
+                self._announce([], [], fenced, error)
 
         self._journal.write(Batch(entries=[line], epochs={writer.num: writer.epoch}), written)
-        if not answer:
-            raise StoreError("a store that says it writes immediately did not")
-        outcome = answer[0]
-        if isinstance(outcome, Exception):
-            writer.unwritable(outcome)
-            raise outcome
-        if outcome:
-            writer.fenced()
-            raise asyncio.CancelledError("this node no longer owns the run")
-        writer.written([line])
-        return True
+        if not outcome:
+            later = self._loop.create_future()
+            return later
+        if outcome[0] is not None:
+            raise outcome[0]
+        return None
+
+    @property
+    def free(self) -> bool:
+        """True when nothing waits to be written or is being written, and the store writes at once."""
+        return not (self._under_way or self._lines or self._changes) and self._journal.immediate
 
     def change(self, change: Change, epoch: int, done: Callable[[Exception | None], None] | None = None) -> None:
         """Write a change of a run in the next group; `done` hears of the outcome."""
@@ -109,13 +125,13 @@ class GroupCommit:
         if self._under_way and not self._journal.immediate:
             return  # the next group gathers while this one is written; `_written` sends it on
         batch = Batch(epochs=self._epochs, logs=self._logs)
-        groups: list[tuple[Writer, list[Entry]]] = []
+        groups: list[tuple[Writer, Callable[[], None]]] = []
         for writer in self._writers:
-            lines = writer.take_lines()
+            lines, done = writer.take_lines()
             if lines:
                 batch.entries.extend(lines)
                 batch.epochs[writer.num] = writer.epoch
-                groups.append((writer, lines))
+                groups.append((writer, done))
         changes = self._changes
         batch.changes = [change for change, _ in changes]
         self._writers, self._changes, self._epochs, self._logs, self._lines = {}, [], {}, [], 0
@@ -144,18 +160,18 @@ class GroupCommit:
 
     def _announce(
         self,
-        groups: list[tuple[Writer, list[Entry]]],
+        groups: list[tuple[Writer, Callable[[], None]]],
         changes: list[tuple[Change, Callable[[Exception | None], None]]],
         fenced: frozenset[int],
         error: Exception | None,
     ) -> None:
-        for writer, lines in groups:
+        for writer, on_disk in groups:
             if error is not None:
                 writer.unwritable(error)
             elif writer.num in fenced:
                 writer.fenced()
             else:
-                writer.written(lines)
+                on_disk()
         for change, done in changes:
             done(error if error is not None else _Fence if change.num in fenced else None)
         waiters, self._idle = self._idle, []

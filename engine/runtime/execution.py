@@ -15,7 +15,8 @@ from engine.flow import Flow
 from engine.model.change import Adopted, Change, Ended, Parked, Released
 from engine.model.errors import HeadraceError, RunDiverged, RunTimeout, StoreError, UnwindingSwallowed
 from engine.model.run import RunRecord, RunState
-from engine.runtime import codeprint, hooks
+from engine import codeprint
+from engine.runtime import hooks
 from engine.runtime.performing import INLINE
 from engine.runtime.scoping import root_task, tasks_of
 from engine.runtime.session import Closing, Session, root_scope

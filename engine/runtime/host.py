@@ -29,9 +29,6 @@ class Host(Protocol):
     effects_forbidden: bool
     attach: Callable[[RunIdentity, int], object] | None
 
-    async def breathe(self) -> None:
-        """Let the loop turn now and then, so that one busy run does not starve the others."""
-
     def may_park(self, session: Session) -> None:
         """The run has begun to wait for something that may take long."""
 

@@ -16,6 +16,7 @@ import anyio
 
 from engine.flow import Flow
 from engine.model.change import Exported
+from engine.model.errors import HeadraceError
 from engine.model.limits import Pool
 from engine.model.run import ENDED, LogLine, NewRun, NodeRecord, RunRecord, RunState, Signal
 from engine.ports.blobs import Blobs
@@ -32,9 +33,6 @@ from engine.runtime.slots import Slots
 from engine.settings import NodeSettings
 
 _log = logging.getLogger("headrace.node")
-
-BREATH: Final = 64
-"""Steps that one lone chain may take before the loop turns."""
 
 PRUNE_BATCH: Final = 500
 BATCH_PAUSE: Final = 0.05
@@ -75,7 +73,6 @@ class Node:
         self._stays: dict[int, asyncio.Task[None]] = {}
         self._watched: dict[int, list[asyncio.Future[RunRecord]]] = {}
         self._background: set[asyncio.Task[None]] = set()
-        self._steps = 0
         self._signal_mark = 0
 
     def services(self) -> list[Service]:
@@ -114,6 +111,7 @@ class Node:
                 logging.getLogger().removeHandler(self._log_handler)
                 scoping.uninstall(self._loop)
                 self._threads.shutdown(wait=False, cancel_futures=True)
+                self._disappoint()
                 await self.store.leave(self.id)
 
     # Services --------------------------------------------------------------------------------------------------
@@ -215,6 +213,7 @@ class Node:
 
     async def _rescue(self, ready: Callable[[], None]) -> None:
         """Queue the runs of nodes that died."""
+        started = False
         while True:
             await self.store.beat(self.id)
             for record in await self.store.rescue(crash_limit=self.settings.crash_limit, now=self.clock.now()):
@@ -222,7 +221,9 @@ class Node:
                 if record.state in ENDED:
                     self.run_ended(record)
                 self._wake.set()
-            ready()
+            if not started:
+                started = True
+                ready()
             await asyncio.sleep(self.settings.rescue_every.total_seconds())
 
     async def _marks(self, ready: Callable[[], None]) -> None:
@@ -256,13 +257,18 @@ class Node:
             await asyncio.wait(self._background, timeout=5.0)
         await self.commit.flushed()
 
-    # What runs ask of their host -------------------------------------------------------------------------------
+    def _disappoint(self) -> None:
+        """Those who still wait for a run's end learn that it will not come from here."""
+        for num, futures in self._watched.items():
+            for future in futures:
+                if not future.done():
+                    future.set_exception(
+                        HeadraceError(f"the node stopped before run number {num} had ended; it goes on when a node starts again")
+                    )
+                    future.exception()  # whoever awaits it still gets it; nobody need hear of it twice
+        self._watched.clear()
 
-    async def breathe(self) -> None:
-        self._steps += 1
-        if self._steps >= BREATH:
-            self._steps = 0
-            await asyncio.sleep(0)
+    # What runs ask of their host -------------------------------------------------------------------------------
 
     def may_park(self, session: Session) -> None:
         """Look, a little later, whether the run only waits; see `parking`."""

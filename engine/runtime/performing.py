@@ -6,10 +6,9 @@ import asyncio
 import json
 from collections.abc import Callable, Mapping
 from contextvars import Context, copy_context
-from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
-from typing import TYPE_CHECKING, Any, Final, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias, TypeVar
 
 from engine.context import CURRENT, RunScope
 from engine.core.backoff import next_delay
@@ -31,8 +30,7 @@ T = TypeVar("T")
 SHOWN: Final = 160
 
 
-@dataclass(frozen=True, slots=True)
-class Attempt:
+class Attempt(NamedTuple):
     """The attempt whose body is running: what `current()` tells inside a task."""
 
     name: str
@@ -40,33 +38,56 @@ class Attempt:
     attempt: int
 
 
-@dataclass(slots=True)
 class Step:
     """One call of a task: who asks, what for, and under which names it is recorded."""
 
-    session: Session
-    task: Task[..., Any]
-    scope: RunScope
-    key: str
-    span: int
-    text: str
-    args: tuple[Any, ...]
-    kwargs: Mapping[str, Any]
-    attempt: int = 1
-    began: int = 0
-    attempt_began: int = 0
+    __slots__ = ("args", "attempt", "attempt_began", "began", "key", "kwargs", "me", "scope", "session", "span", "task", "text")
+
+    def __init__(
+        self,
+        session: Session,
+        task: Task[..., Any],
+        scope: RunScope,
+        key: str,
+        span: int,
+        text: str,
+        args: tuple[Any, ...],
+        kwargs: Mapping[str, Any],
+        me: asyncio.Task[Any] | None,
+    ) -> None:
+        self.session = session
+        self.task = task
+        self.scope = scope
+        self.key = key
+        self.span = span
+        self.text = text
+        self.args = args
+        self.kwargs = kwargs
+        self.me = me
+        self.attempt = 1
+        self.began = 0
+        self.attempt_began = 0
 
     def line(self, kind: str, outcome: str, value: bytes, *, at: int, started: int, span: int, parent: int, blob: str | None = None) -> Entry:
         """A journal line about this step; its number and group come later."""
         session = self.session
         return Entry(
-            session.num, 0, 0, kind, self.key, self.task.name, self.text[:SHOWN], self.attempt,
+            session.num, session.next_seq(), session.group, kind, self.key, self.task.name, self.text[:SHOWN], self.attempt,
             started, at, span, parent, outcome, value, blob, session.epoch,
         )  # fmt: skip
 
     def final(self, outcome: str, value: bytes, at: int, blob: str | None = None) -> Entry:
         """The line that ends the step."""
         return self.line(kinds.TASK, outcome, value, at=at, started=self.began, span=self.span, parent=self.scope.span, blob=blob)
+
+    def suspended(self) -> None:
+        """The body has begun to wait: from now on people can see that it runs."""
+        self.session.note_started(self)
+
+    @property
+    def above(self) -> int:
+        """The parent of the attempt's span."""
+        return self.scope.span if self.attempt == 1 else self.span
 
     @property
     def attempt_span(self) -> int:
@@ -90,35 +111,35 @@ async def step(
     made of it.
     """
     delivery = session.delivery
-    if scope.body is None:
+    me = asyncio.current_task(session.loop)
+    own = scope.body is None
+    if own:
         delivery.asked += 1
-        if (me := asyncio.current_task()) not in delivery.tasks:
-            delivery.unstarted = max(0, delivery.unstarted - 1)
-    else:
-        me = None
+        if me not in delivery.tasks and delivery.unstarted:
+            delivery.unstarted -= 1
     try:
         if session.closing is not None:
             raise asyncio.CancelledError(session.closing.value)
         if session.replay is not None and (line := await session.recall(key, task.name, text, scope)) is not None:
             return await _recorded(session, task, line)
-        one = Step(session, task, scope, key, span, text, args, kwargs)
+        one = Step(session, task, scope, key, span, text, args, kwargs, me)
         session.performing += 1
-        if me is not None:
+        if own:
             delivery.inside.add(me)
         try:
             line, value, data = await (_once(one) if task.simple else _with_options(one))
         finally:
             session.performing -= 1
-            if me is not None:
+            if own:
                 delivery.inside.discard(me)
-        if not (task.options.pure and line.outcome == kinds.OK and session.settle_behind(line)):
-            await session.settle(line, scope)
+        if not (task.options.pure and session.settle_behind(line, me)):
+            await session.settle(line, scope, me)
         if line.outcome == kinds.ERROR:
             raise rebuild(decode(line.value))
         session.remember(value, data)
         return value
     finally:
-        if scope.body is None:
+        if own:
             delivery.asked -= 1
 
 
@@ -145,32 +166,30 @@ async def _once(one: Step) -> Outcome:
         await session.host.commit.flushed()
     if session.replay is not None and (history := session.history(one.key)) is not None:
         one.attempt = len(history.attempts) + 1
-    now = session.host.clock.now
-    one.began = started = now()
-    session.note_started(one.key, one.task.name, one.text[:SHOWN], one.attempt, started, one.span, one.scope.span)
+    one.began = one.attempt_began = session.host.clock.now()
     try:
-        result = await body(one)
-        data, value = one.task.codec.freeze(result)
+        data, value = one.task.codec.freeze(await body(one))
     except asyncio.CancelledError:
         _cancelled(one)
         raise
     except Exception as error:  # noqa: BLE001 - whatever the user's function raises is the task's outcome
-        session.started_written(one.key)
-        return one.final(kinds.ERROR, failure(error), now()), None, b""
-    session.started_written(one.key)
-    return await _succeeded(one, data, value)
+        session.started_over(one.key)
+        return one.final(kinds.ERROR, failure(error), session.host.clock.now()), None, b""
+    session.started_over(one.key)
+    if len(data) > INLINE:
+        return await _succeeded(one, data, value)
+    return one.final(kinds.OK, data, session.host.clock.now()), value, data
 
 
 async def _succeeded(one: Step, data: bytes, value: Any) -> Outcome:
-    at = one.session.host.clock.now()
     if len(data) <= INLINE:
-        return one.final(kinds.OK, data, at), value, data
+        return one.final(kinds.OK, data, one.session.host.clock.now()), value, data
     try:
         kept, blob = await one.session.host.keep(one.session.record.id, one.key, data)
     except StoreError as error:
         one.session.unwritable(error)
         raise asyncio.CancelledError("the result could not be stored") from error
-    return one.final(kinds.OK, kept, at, blob), value, data
+    return one.final(kinds.OK, kept, one.session.host.clock.now(), blob), value, data
 
 
 INLINE: Final = 65_536
@@ -205,13 +224,13 @@ async def _with_options(one: Step) -> Outcome:
             roll = unit_interval(salt_of(f"{one.key}{ATTEMPT_MARK}{one.attempt}", session.record.span))
             delay = _delay(one, error, roll)
             if delay is None:
-                session.started_written(one.key)
+                session.started_over(one.key)
                 await hooks.call(one, options.on_failure, error)
                 return one.final(kinds.ERROR, failure(error), at), None, b""
             wait_until = at + int(delay.total_seconds() * 1e9)
             await _record_attempt(one, error, at, wait_until)
             one.attempt += 1
-    session.started_written(one.key)
+    session.started_over(one.key)
     await hooks.call(one, options.on_success, None)
     return await _succeeded(one, data, value)
 
@@ -231,9 +250,9 @@ async def _attempt(one: Step) -> tuple[bytes, Any]:
         await session.host.acquire(options.pool, session.num, one.key)
     release: Callable[[], None] | None = partial(_release, one) if options.pool is not None else None
     try:
-        one.attempt_began = started = session.host.clock.now()
-        session.note_started(one.key, one.task.name, one.text[:SHOWN], one.attempt, started, one.attempt_span, _above(one))
+        one.attempt_began = session.host.clock.now()
         if options.on_unknown != "retry":
+            session.note_started(one)
             await session.host.commit.flushed()
         if one.task.is_async:
             result = await _timed(one, body(one))
@@ -271,10 +290,9 @@ async def _timed(one: Step, work: Any) -> Any:
 
 async def body(one: Step) -> Any:
     """The user's async function, in a context and a scope of its own."""
-    context = _context(one)
-    me = asyncio.current_task()
+    me = one.me
     before = me.cancelling() if me is not None else 0
-    driven = Driven(one.task.fn(*one.args, **one.kwargs), context)
+    driven = Driven(one.task.fn(*one.args, **one.kwargs), _context(one), one.suspended)
     result = await driven
     if driven.interrupted and me is not None and me.cancelling() > before:
         raise asyncio.CancelledError("the task went on although it was cancelled")
@@ -294,6 +312,7 @@ def _context(one: Step) -> Context:
 
 
 def _threaded(one: Step) -> asyncio.Future[Any]:
+    one.session.note_started(one)
     return one.session.host.in_thread(_context(one), partial(one.task.fn, *one.args, **one.kwargs))
 
 
@@ -309,7 +328,7 @@ async def _await_thread(one: Step, thread: asyncio.Future[Any]) -> Any:
 async def _record_attempt(one: Step, error: Exception, at: int, wait_until: int) -> None:
     """A failed attempt is on disk before its back-off, with the time at which the next one may start."""
     session = one.session
-    session.started_written(one.key)
+    session.started_over(one.key)
     value = json.dumps({**describe(error), "retry_at": wait_until}).encode()
     span = mixed(one.span, -one.attempt)
     session.add(one.line(kinds.ATTEMPT, kinds.ERROR, value, at=at, started=one.attempt_began, span=span, parent=one.span))
@@ -336,10 +355,10 @@ def _cancelled(one: Step) -> None:
     """Recorded for people and traces; on replay the step stays pending until its caller cancels it again."""
     session = one.session
     if session.closing is None:
-        session.started_written(one.key)
+        session.started_over(one.key)
         session.add(one.final(kinds.CANCELLED, b"null", session.host.clock.now()))
     else:
-        session.started_written(one.key)
+        session.started_over(one.key)
 
 
 def retry_at(line: Entry) -> int:
@@ -355,10 +374,6 @@ async def _unknown(one: Step) -> Outcome:
     if one.task.options.on_unknown == "fail":
         one.session.host.fail(one.session, error)
     return one.final(kinds.ERROR, failure(error), one.session.host.clock.now()), None, b""
-
-
-def _above(one: Step) -> int:
-    return one.scope.span if one.attempt == 1 else one.span
 
 
 def failure(error: BaseException) -> bytes:

@@ -10,7 +10,7 @@ from contextlib import AbstractAsyncContextManager
 from datetime import datetime, timedelta, timezone
 from enum import Enum
 from hashlib import blake2b
-from typing import Any, Final, TypeVar
+from typing import Any, Final, TypeAlias, TypeVar
 
 from engine.context import CURRENT, RunScope
 from engine.core.canonical import digest
@@ -31,6 +31,9 @@ from engine.task import Task
 
 T = TypeVar("T")
 
+Turn: TypeAlias = "asyncio.Future[None] | Callable[[], None]"
+"""What happens when a line reaches the flow: a waiting step goes on, or a deadline or a cancellation is felt."""
+
 ARGS_SHOWN: Final = 160
 """Characters of the arguments that a journal line keeps for people and for diffs. Identity is in the key's digest."""
 
@@ -39,6 +42,9 @@ RECENT_VALUES: Final = 64
 
 LARGE: Final = 8_192
 """Bytes from which a result counts as large in that sense."""
+
+BREATH: Final = 64
+"""Steps that one lone chain may take before the loop turns, so that a busy run does not starve the others."""
 
 MAX_LINES: Final = 1_000_000
 """Lines in the journal of one run. Beyond it a flow should hand over to child runs, which have their own."""
@@ -85,13 +91,14 @@ class Session:
         self.parked_children: list[int] = []
         self._thread = threading.get_ident()
         self._seq = self.replay.last_seq + 1 if self.replay else 0
-        self._group = self.replay.last_group + 1 if self.replay else 0
+        self.group = self.replay.last_group + 1 if self.replay else 0
         self._lines: list[Entry] = []
-        self._started: dict[str, tuple[Any, ...]] = {}
-        self._turns: list[asyncio.Future[None] | Callable[[], None]] = []
-        self._closed_turns: deque[list[asyncio.Future[None] | Callable[[], None]]] = deque()
+        self._started: dict[str, performing.Step] = {}
+        self._turns: list[Turn] = []
+        self._unwritten = 0
         self._behind = False
         self._ordinal = 0
+        self._lone_steps = 0
         self._values: dict[int, tuple[object, str]] = {}
         for signal in signals:
             self.receive(signal)
@@ -104,10 +111,10 @@ class Session:
         own = task.options.key
         if own is None:
             mark = digest(text)
-            key, span = scope.step(f"{task.name}@{mark}", int(mark[:16], 16))
+            key, span = scope.step(f"{task.name}@{mark}", int(mark[:16], 16) ^ task.bits)
         else:
             name = own if isinstance(own, str) else own(*args, **kwargs)
-            key, span = scope.step(f"{task.name}={quoted(name)}", salt_of(name, 7))
+            key, span = scope.step(f"{task.name}={quoted(name)}", salt_of(name, task.bits))
         return performing.step(self, task, scope, key, span, text, args, kwargs)
 
     def call_flow(self, flow: Flow[..., T], scope: RunScope, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Coroutine[Any, Any, T]:
@@ -115,7 +122,7 @@ class Session:
         call = flow.bind(*args, **kwargs)
         text = call.params.decode()
         mark = digest(text)
-        key, span = scope.step(f"{flow.name}@{mark}", int(mark[:16], 16))
+        key, span = scope.step(f"{flow.name}@{mark}", salt_of(flow.name, 1) ^ int(mark[:16], 16))
         return childruns.step(self, call, scope, key, span, text)
 
     def sleep(self, scope: RunScope, delay: timedelta | None, until: datetime | None) -> Coroutine[Any, Any, None]:
@@ -124,7 +131,7 @@ class Session:
             return waiting.plain_sleep(delay, until)
         text = f"seconds={delay.total_seconds()!r}" if delay is not None else f"until={until.isoformat() if until else ''}"
         mark = digest(text)
-        key, span = scope.step(f"sleep@{mark}", int(mark[:16], 16))
+        key, span = scope.step(f"sleep@{mark}", salt_of(text, 2))
         return waiting.sleep(self, scope, key, span, text, delay, until)
 
     def wait_for(self, scope: RunScope, name: str, declared: Any, limit: timedelta | None) -> Coroutine[Any, Any, Any]:
@@ -132,7 +139,7 @@ class Session:
         if scope.body is not None:
             raise UsageError(f"wait_for({name!r}) was called inside a task; signals go to flows: wait in the flow and pass the payload")
         mark = digest(name)
-        key, span = scope.step(f"wait_for@{mark}", int(mark[:16], 16))
+        key, span = scope.step(f"wait_for@{mark}", salt_of(name, 3))
         return waiting.signal(self, scope, key, span, name, declared, limit)
 
     def timeout(self, scope: RunScope, limit: timedelta) -> AbstractAsyncContextManager[None]:
@@ -140,7 +147,7 @@ class Session:
         if scope.body is not None:
             return waiting.PlainDeadline(limit)
         text = f"seconds={limit.total_seconds()!r}"
-        key, span = scope.step(f"timeout@{digest(text)}", 0)
+        key, span = scope.step(f"timeout@{digest(text)}", salt_of(text, 4))
         return waiting.Deadline(self, scope, key, span, text, limit)
 
     def now(self, scope: RunScope) -> datetime:
@@ -152,7 +159,7 @@ class Session:
         if line is not None:
             return _moment(line.started)
         at = self.host.clock.now()
-        self.add(Entry(self.num, 0, 0, kinds.NOW, key, "now", "", 1, at, at, 0, scope.span, kinds.OK, b"null", None, self.epoch))
+        self.add(Entry(self.num, self.next_seq(), self.group, kinds.NOW, key, "now", "", 1, at, at, 0, scope.span, kinds.OK, b"null", None, self.epoch))
         self._behind = True
         return _moment(at)
 
@@ -207,48 +214,55 @@ class Session:
         """True while something the flow has seen is not on disk yet."""
         return self._behind
 
-    def add(self, line: Entry) -> None:
-        """Record a line in the next commit. Its run-wide number and its group are given here."""
-        if self.closing is not None and self.closing is not Closing.UNWINDING:
-            return
-        if self._seq >= MAX_LINES:
+    def next_seq(self) -> int:
+        """The number of the line that is being made. Lines are added in the order in which they are made."""
+        seq = self._seq
+        if seq >= MAX_LINES:
             raise HeadraceError(
                 f"run {self.record.id} of {self.record.flow} has {MAX_LINES:,} journal lines, the limit; "
                 f"let child runs do parts of the work: `await other_flow(...)`"
             )
-        self._lines.append(line._replace(seq=self._seq, group=self._group))
-        self._seq += 1
+        self._seq = seq + 1
+        return seq
+
+    def add(self, line: Entry) -> None:
+        """Record a line in the next commit."""
+        if self.closing is not None and self.closing is not Closing.UNWINDING:
+            return
+        self._lines.append(line)
         self.host.commit.touch(self)
 
-    async def settle(self, line: Entry, scope: RunScope) -> None:
+    async def settle(self, line: Entry, scope: RunScope, me: asyncio.Task[Any] | None) -> None:
         """Record what a step came to, and return when the flow may see it: on disk, at rest, in its group.
 
-        Cancelling it does not take the line back: the flow then has not seen it, and will not on replay.
+        `me` is the asyncio task that asks. Cancelling it does not take the line back: the flow then has not seen
+        it, and will not on replay.
         """
         if self.closing is not None:
             raise asyncio.CancelledError(self.closing.value)
+        commit = self.host.commit
         if scope.body is not None:
             self.add(line)
-            await self.host.commit.flushed()
-            return
-        if not self._lines and self.delivery.lone(asyncio.current_task()):
-            line = line._replace(seq=self._seq, group=self._group)
-            if self.host.commit.now(self, line):
-                self._seq += 1
-                self._group += 1
-                await self.host.breathe()
-                return
-        turn: asyncio.Future[None] = self.loop.create_future()  # one each: cancelling a waiter cancels its future
-        self._turns.append(turn)
-        self.add(line)
-        await turn
+            await commit.flushed()
+        elif not self._lines and commit.free and self.delivery.lone(me):
+            self.group += 1
+            if (later := commit.now(self, line)) is not None:
+                await later
+            self._lone_steps += 1
+            if self._lone_steps % BREATH == 0:
+                await asyncio.sleep(0)
+        else:
+            turn: asyncio.Future[None] = self.loop.create_future()  # one each: cancelling a waiter cancels its future
+            self._turns.append(turn)
+            self.add(line)
+            await turn
 
-    def settle_behind(self, line: Entry) -> bool:
+    def settle_behind(self, line: Entry, me: asyncio.Task[Any] | None) -> bool:
         """Record a pure result without waiting, when the flow is one lone step. False: use `settle`."""
-        if not self.delivery.lone(asyncio.current_task()) or self.closing is not None:
+        if line.outcome != kinds.OK or self.closing is not None or not self.delivery.lone(me):
             return False
         self.add(line)
-        self._group += 1
+        self.group += 1
         self._behind = True
         return True
 
@@ -261,39 +275,43 @@ class Session:
         self.add(line)
         self.host.commit.flush()
 
-    def note_started(self, key: str, *fields: Any) -> None:
+    def note_started(self, one: performing.Step) -> None:
         """An attempt began. Written with the next commit, unless its result is there first."""
-        self._started[key] = fields
+        self._started[one.key] = one
         self.host.commit.touch(self, 0)
 
-    def started_written(self, key: str) -> bool:
-        """Forget that an attempt began, because it has ended. True when it is on disk."""
-        return self._started.pop(key, None) is None
+    def started_over(self, key: str) -> None:
+        """An attempt has ended: if nobody knows yet that it began, nobody needs to."""
+        self._started.pop(key, None)
 
-    def take_lines(self) -> list[Entry]:
-        """For the commit: the lines of the group that closes now."""
-        for key, fields in self._started.items():
-            name, text, attempt, at, span, parent = fields
+    def take_lines(self) -> tuple[list[Entry], Callable[[], None]]:
+        """For the commit: the lines of the group that closes now, and what to call when they are on disk."""
+        for one in self._started.values():
             self._lines.append(
-                Entry(self.num, self._seq, self._group, kinds.STARTED, key, name, text, attempt, at, at, span, parent, kinds.PENDING, b"null", None, self.epoch)
-            )
-            self._seq += 1
+                one.line(
+                    kinds.STARTED, kinds.PENDING, b"null",
+                    at=one.attempt_began, started=one.attempt_began, span=one.attempt_span, parent=one.above,
+                )
+            )  # fmt: skip
         self._started.clear()
         lines, self._lines = self._lines, []
+        turns, self._turns = self._turns, []
         if lines:
-            self._group += 1
-            self._closed_turns.append(self._turns)
-            self._turns = []
-        return lines
+            self.group += 1
+            self._unwritten += 1
+        return lines, lambda: self._group_written(lines, turns)
 
-    def written(self, lines: list[Entry]) -> None:
-        """For the commit: these lines are on disk."""
-        self.host.telemetry.recorded(self.identity, lines)
-        if not self._lines and not self._started:
-            self._behind = False
-        turns = self._closed_turns.popleft() if self._closed_turns else []
+    def _group_written(self, lines: list[Entry], turns: list[Turn]) -> None:
+        self._unwritten -= 1
+        self.written(lines)
         if turns and self.closing is None:
             self.delivery.committed(lambda: _deliver(turns))
+
+    def written(self, lines: list[Entry]) -> None:
+        """These lines are on disk."""
+        self.host.telemetry.recorded(self.identity, lines)
+        if not self._lines and not self._unwritten:
+            self._behind = False
 
     def fenced(self) -> None:
         """For the commit: another node owns this run."""
@@ -322,7 +340,8 @@ class Session:
             await self._pending_for_ever(key)
         if key in self.delivery.late:
             self.delivery.late.discard(key)
-            await self.settle(line._replace(kind=kinds.MOVED, value=b"null", blob=None), scope)
+            moved = line._replace(seq=self.next_seq(), group=self.group, kind=kinds.MOVED, value=b"null", blob=None)
+            await self.settle(moved, scope, asyncio.current_task())
             return line
         turn = self.delivery.turn(key, asyncio.current_task())
         if turn is not None:
@@ -439,7 +458,7 @@ class Session:
             self.closing is None
             and not self._lines
             and not self._started
-            and not self._closed_turns
+            and not self._unwritten
             and not self.delivery.pending
             and bool(self.waits)
             and self._only_ours()
@@ -470,7 +489,7 @@ class Session:
             raise asyncio.CancelledError(self.closing.value)
 
 
-def _deliver(turns: list[asyncio.Future[None] | Callable[[], None]]) -> None:
+def _deliver(turns: list[Turn]) -> None:
     for turn in turns:
         if not isinstance(turn, asyncio.Future):
             turn()

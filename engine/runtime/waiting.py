@@ -36,7 +36,7 @@ async def sleep(
         if when > session.host.clock.now():
             await _timer(session, when)
         at = session.host.clock.now()
-        await session.settle(_line(session, kinds.SLEEP, key, "sleep", text, began, at, span, scope.span, kinds.OK, b"null"), scope)
+        await session.settle(_line(session, kinds.SLEEP, key, "sleep", text, began, at, span, scope.span, kinds.OK, b"null"), scope, asyncio.current_task())
 
 
 async def signal(
@@ -58,7 +58,7 @@ async def signal(
             else:
                 line = _line(session, kinds.SIGNAL, key, "wait_for", text, began, at, span, scope.span, kinds.OK, got.payload)
                 line = line._replace(attempt=got.id)
-            await session.settle(line, scope)
+            await session.settle(line, scope, asyncio.current_task())
         if line.outcome == kinds.ERROR:
             raise rebuild(decode(line.value))
         try:
@@ -127,7 +127,7 @@ def _window(
 def _line(
     session: Session, kind: str, key: str, name: str, text: str, began: int, at: int, span: int, parent: int, outcome: str, value: bytes
 ) -> Entry:
-    return Entry(session.num, 0, 0, kind, key, name, text[:160], 1, began, at, span, parent, outcome, value, None, session.epoch)
+    return Entry(session.num, session.next_seq(), session.group, kind, key, name, text[:160], 1, began, at, span, parent, outcome, value, None, session.epoch)
 
 
 class _Asking:

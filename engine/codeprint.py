@@ -8,6 +8,7 @@ import sys
 import textwrap
 from collections.abc import Iterator
 from hashlib import blake2b
+from types import CodeType
 from typing import Any, Final
 from weakref import WeakKeyDictionary
 
@@ -25,23 +26,39 @@ def fingerprint(flow: Flow[..., Any]) -> str:
     found = _known.get(flow)
     if found is None:
         state = blake2b(digest_size=8)
-        for name, source in sorted(_sources(flow, {})):
-            state.update(f"{name}\n{source}\n".encode())
+        sources = {f"{fn.__module__}.{fn.__qualname__}": _normal_form(fn) for fn in map(_function, reachable(flow))}
+        for name in sorted(sources):
+            state.update(f"{name}\n{sources[name]}\n".encode())
         found = _known[flow] = state.hexdigest()
     return found
 
 
-def _sources(node: Flow[..., Any] | Task[..., Any], seen: dict[str, None]) -> Iterator[tuple[str, str]]:
-    fn = inspect.unwrap(node.fn)
-    name = f"{fn.__module__}.{fn.__qualname__}"
-    if name in seen:
-        return
-    seen[name] = None
-    yield name, _normal_form(fn)
-    for used in fn.__code__.co_names:
-        other = fn.__globals__.get(used)
-        if isinstance(other, (Flow, Task)):
-            yield from _sources(other, seen)
+def reachable(flow: Flow[..., Any]) -> list[Flow[..., Any] | Task[..., Any]]:
+    """The flow, and every task and flow that its code and theirs name as globals."""
+    seen: list[Flow[..., Any] | Task[..., Any]] = []
+    waiting: list[Flow[..., Any] | Task[..., Any]] = [flow]
+    while waiting:
+        node = waiting.pop()
+        if any(node is other for other in seen):
+            continue
+        seen.append(node)
+        fn = _function(node)
+        names = [*fn.__code__.co_names, *_inner_names(fn.__code__)]
+        used = [fn.__globals__.get(name) for name in names]
+        waiting += [other for other in used if isinstance(other, (Flow, Task))]
+    return seen
+
+
+def _function(node: Flow[..., Any] | Task[..., Any]) -> Any:
+    return inspect.unwrap(node.fn)
+
+
+def _inner_names(code: CodeType) -> Iterator[str]:
+    """Names used by functions defined inside a function."""
+    for constant in code.co_consts:
+        if isinstance(constant, CodeType):
+            yield from constant.co_names
+            yield from _inner_names(constant)
 
 
 def _normal_form(fn: Any) -> str:
