@@ -26,9 +26,10 @@ async def _main(path: str, name: str, nums: list[str]) -> None:
     store = SQLiteStore(path)
     await store.open()
     await live(store, name, [*map(int, nums)])
-    child = os.fork() if FORKED in os.environ else None
-    if child != 0:
-        print("alive", flush=True)
+    if FORKED in os.environ and os.fork() == 0:
+        sys.stdin.read()
+        os._exit(0)  # without the clean-up of an event loop whose threads are not here
+    print("alive", flush=True)
     sys.stdin.read()
 
 

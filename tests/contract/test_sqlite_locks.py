@@ -25,7 +25,7 @@ async def test_a_forked_child_does_not_keep_its_parent_s_lock(path: Path, monkey
         async with asyncio.timeout(20):
             while [known.alive for known in await store.nodes()] == [True]:  # noqa: ASYNC110 - the kernel sets no event
                 await asyncio.sleep(0.01)
-        await parent.communicate()  # closes what the child reads, and so ends it
+        await parent.communicate(b"")  # closes what the child reads, and so ends it
 
 
 async def test_a_node_id_may_hold_any_characters(path: Path) -> None:
