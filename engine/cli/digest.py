@@ -1,0 +1,123 @@
+"""A journal, read for people: how each task fares, what is running, what is waited for."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from engine.cli.times import iso, local, rough
+from engine.model import entry as kinds
+from engine.model.entry import Entry
+
+
+@dataclass(slots=True)
+class Counts:
+    """One task name: how many calls ended how, and how long the good ones took (nanoseconds)."""
+
+    name: str
+    done: int = 0
+    failed: int = 0
+    cancelled: int = 0
+    retried: int = 0
+    running: int = 0
+    lengths: list[int] = field(default_factory=list[int])
+
+    @property
+    def middle(self) -> int | None:
+        """The median length."""
+        return sorted(self.lengths)[len(self.lengths) // 2] if self.lengths else None
+
+    @property
+    def longest(self) -> int | None:
+        """The greatest length."""
+        return max(self.lengths, default=None)
+
+
+_WAITED_FOR: Final = {
+    "signal": "the signal {name!r}",
+    "sleep": "its sleep",
+    "retry": "the next attempt of {name}",
+    "child": "the child run {name}",
+    "start": "its start",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Wait:
+    """Something that only time or somebody else can end. `until` is in nanoseconds, None: no time ends it."""
+
+    kind: str
+    name: str
+    until: int | None
+
+    def __str__(self) -> str:
+        what = _WAITED_FOR[self.kind].format(name=self.name)
+        return what if self.until is None else f"{what} until {local(self.until)}"
+
+    def as_json(self) -> dict[str, Any]:
+        """For scripts."""
+        return {"kind": self.kind, "name": self.name, "until": iso(self.until)}
+
+
+def counts_of(entries: Iterable[Entry]) -> list[Counts]:
+    """Each task name, in the order of first appearance."""
+    entries = list(entries)
+    counts: dict[str, Counts] = {}
+    for entry in entries:
+        if entry.kind not in (kinds.TASK, kinds.ATTEMPT, kinds.STARTED, kinds.CHILD):
+            continue
+        count = counts.setdefault(entry.name, Counts(entry.name))
+        match entry.kind, entry.outcome:
+            case kinds.ATTEMPT, _:
+                count.retried += 1
+            case ((kinds.TASK | kinds.CHILD), kinds.OK):
+                count.done += 1
+                count.lengths.append(entry.ended - entry.started)
+            case ((kinds.TASK | kinds.CHILD), kinds.ERROR):
+                count.failed += 1
+            case ((kinds.TASK | kinds.CHILD), _):
+                count.cancelled += 1
+            case _:
+                pass
+    for entry in open_of(entries):
+        if entry.kind == kinds.STARTED:
+            counts[entry.name].running += 1
+    return list(counts.values())
+
+
+def open_of(entries: Sequence[Entry]) -> list[Entry]:
+    """The last line of each step that has begun and not ended."""
+    last = {entry.key: entry for entry in entries if entry.kind != kinds.MOVED}
+    return [entry for entry in last.values() if entry.kind in (kinds.STARTED, kinds.WAIT, kinds.ATTEMPT)]
+
+
+def waits_of(entries: Sequence[Entry]) -> list[Wait]:
+    """What the flow waits for, by its journal. Deadlines are no waits of their own."""
+    return [wait for entry in open_of(entries) if (wait := _wait(entry)) is not None]
+
+
+def _wait(entry: Entry) -> Wait | None:
+    match entry.kind, entry.name:
+        case kinds.WAIT, "sleep":
+            return Wait("sleep", "", int(json.loads(entry.value) or 0) or None)
+        case kinds.WAIT, "wait_for":
+            return Wait("signal", signal_of(entry.args), int(json.loads(entry.value) or 0) or None)
+        case kinds.ATTEMPT, _:
+            return Wait("retry", entry.name, json.loads(entry.value).get("retry_at"))
+        case _:
+            return None
+
+
+def signal_of(args: str) -> str:
+    """The name in `signal="approval"`; the text itself when it was cut."""
+    try:
+        return str(json.loads(args.partition("=")[2]))
+    except ValueError:
+        return args
+
+
+def took(entry: Entry) -> str:
+    """How long a step took, roughly."""
+    return rough(entry.ended - entry.started)

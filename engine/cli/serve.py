@@ -1,0 +1,47 @@
+"""`headrace serve`: a node that runs what others submit."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Annotated
+
+import typer
+
+from engine.cli import options
+
+
+class LogFormat(StrEnum):
+    """How log lines look."""
+
+    TEXT = "text"
+    JSON = "json"
+
+
+def serve(
+    paths: options.Paths,
+    store: options.Store = None,
+    concurrency: Annotated[int, typer.Option("--concurrency", min=1, help="Runs in memory at once.")] = 1000,
+    durability: options.Survives = options.Durability.PROCESS,
+    tags: Annotated[
+        list[str] | None,
+        typer.Option("--tags", metavar="TAG", help="Only flows with one of these tags; may be repeated."),
+    ] = None,
+    log_format: Annotated[
+        LogFormat, typer.Option("--log-format", help="Log lines on stderr as text or as JSON.")
+    ] = LogFormat.TEXT,
+) -> None:
+    """Be a node: run what `start` submits.
+
+    Until SIGTERM or Ctrl-C; then every run is released for the next node.
+    """
+    from engine.cli.serving import Duty, serve_until_stopped
+
+    duty = Duty(
+        paths=paths,
+        store=store,
+        concurrency=concurrency,
+        durability=durability.value,
+        tags=frozenset(name for text in tags or () for name in text.split(",")),
+        log_format=log_format.value,
+    )
+    raise typer.Exit(serve_until_stopped(duty))

@@ -1,0 +1,128 @@
+"""A node in the foreground: what `headrace serve` does between its start and its stop."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from engine import loading
+from engine.cli.exits import Exit
+from engine.cli.log_lines import log_to_stderr
+from engine.cli.running import leave_threads
+from engine.cli.stopping import Stop
+from engine.cli.times import brief
+from engine.cli.tuning import loop_factory, tune
+from engine.flow import Flow
+from engine.model.errors import UsageError
+from engine.model.run import RunRecord
+from engine.ports.telemetry import RunIdentity, Telemetry
+from engine.settings import NodeSettings
+from engine.trigger import Interval, Schedule, Trigger
+from engine.wiring import Durability, Engine, attach_of, open_telemetry
+
+_log: Final = logging.getLogger("headrace.serve")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Duty:
+    """What the command line asks for."""
+
+    paths: Sequence[str]
+    store: str | None
+    concurrency: int
+    durability: Durability
+    tags: frozenset[str]
+    log_format: str
+
+
+def serve_until_stopped(duty: Duty) -> Exit:
+    """Serve until somebody asks to stop. Raises UsageError, StoreError."""
+    flows = _flows(duty)
+    log_to_stderr(form=duty.log_format, level=logging.INFO)
+    with asyncio.Runner(loop_factory=loop_factory()) as runner:
+        runner.run(_serve(duty, flows))
+    leave_threads(Exit.OK)
+    return Exit.OK
+
+
+async def _serve(duty: Duty, flows: Sequence[Flow[..., Any]]) -> None:
+    settings = NodeSettings(concurrency=duty.concurrency)
+    inner = open_telemetry()
+    engine = Engine(duty.store, flows=flows, durability=duty.durability, settings=settings, telemetry=Announced(inner))
+    engine.node.attach = attach_of(inner)
+    with Stop("Stopping: runs are released; once more to kill.") as stop:
+        async with engine:
+            tune()
+            _log.info("node %s serves %s", engine.node.id, ", ".join(sorted(flow.name for flow in flows)))
+            _log.info("store: %s", engine.store.description)
+            for flow in flows:
+                if flow.options.on:
+                    _log.warning(
+                        "flow %s declares %s: nothing acts on triggers yet, only `headrace start` does",
+                        flow.name,
+                        ", ".join(map(described, flow.options.on)),
+                    )
+            _log.info("ready")
+            stopped = asyncio.ensure_future(stop.wait())
+            broken = asyncio.ensure_future(engine.serve())
+            try:
+                await asyncio.wait([stopped, broken], return_when=asyncio.FIRST_COMPLETED)
+                if broken.done():
+                    broken.result()
+                _log.info("stopping: %d runs in memory are released", len(engine.node.sessions))
+            finally:
+                stopped.cancel()
+                broken.cancel()
+                await asyncio.gather(stopped, broken, return_exceptions=True)
+    _log.info("stopped")
+
+
+class Announced:
+    """A telemetry that also logs the beginning and the end of each run. Satisfies `ports.telemetry.Telemetry`."""
+
+    def __init__(self, inner: Telemetry) -> None:
+        self._inner = inner
+        self.recorded = inner.recorded
+        self.logged = inner.logged
+        self.attach = inner.attach
+        self.exported = inner.exported
+        self.close = inner.close
+
+    def started(self, run: RunIdentity, record: RunRecord) -> None:
+        _log.info("run %s of %s is taken up", record.id, record.flow, extra={"ids": _ids(record)})
+        self._inner.started(run, record)
+
+    def ended(
+        self, run: RunIdentity, record: RunRecord, *, started: int, ended: int, outcome: str, error: bytes | None
+    ) -> None:
+        took = brief(ended - started)
+        _log.info("run %s of %s %s after %s", record.id, record.flow, outcome, took, extra={"ids": _ids(record)})
+        self._inner.ended(run, record, started=started, ended=ended, outcome=outcome, error=error)
+
+
+def _ids(record: RunRecord) -> dict[str, str]:
+    return {"run_id": record.id, "flow": record.flow, "trace_id": record.trace}
+
+
+def _flows(duty: Duty) -> list[Flow[..., Any]]:
+    flows = loading.load(Path(path) for path in duty.paths)
+    if duty.tags:
+        flows = [flow for flow in flows if duty.tags.intersection(flow.options.tags)]
+        if not flows:
+            raise UsageError(f"no flow in {', '.join(duty.paths)} has a tag of {', '.join(sorted(duty.tags))}")
+    return loading.with_children(flows)
+
+
+def described(trigger: Trigger) -> str:
+    """A trigger as it was written."""
+    match trigger:
+        case Schedule(expression=expression, timezone=zone):
+            return f"on_schedule({expression!r}, timezone={zone!r})"
+        case Interval(period=period):
+            return f"every({period})"
+        case _:
+            return repr(trigger)
