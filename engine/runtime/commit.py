@@ -54,6 +54,7 @@ class GroupCommit:
         self._scheduled = False
         self._under_way = 0
         self._idle: list[asyncio.Future[None]] = []
+        self._news: dict[Writer, list[Entry]] = {}
 
     def touch(self, writer: Writer, lines: int = 1) -> None:
         """The writer has lines to be committed at the end of this pass, or now when that makes a full group."""
@@ -65,38 +66,39 @@ class GroupCommit:
             self._scheduled = True
             self._loop.call_soon(self._end_of_pass)
 
-    def now(self, writer: Writer, line: Entry) -> asyncio.Future[None] | None:
-        """Commit one line of a run at once, ahead of nothing. None when it is on disk, else a future of that moment.
+    def now(self, writer: Writer, line: Entry) -> bool:
+        """Commit one line of a run at once. False when the store cannot, and nothing was written: use `touch`.
 
-        Call only when `free`. Raises the store's error, and CancelledError when the run was lost to another node.
+        Call only when `free`. Raises CancelledError when the store failed or the run was lost to another node;
+        the writer has then been told.
         """
-        outcome: list[BaseException | None] = []
-        later: asyncio.Future[None] | None = None
-        self._under_way += 1
+        try:
+            answer = self._journal.write_one(line)
+        except StoreError as error:
+            writer.unwritable(error)
+            raise asyncio.CancelledError("the store failed") from error
+        if answer is None:
+            return False
+        if not answer:
+            writer.fenced()
+            raise asyncio.CancelledError("this node no longer owns the run")
+        self.told(writer, line)
+        return True
 
-        def written(fenced: frozenset[int], error: Exception | None) -> None:
-            self._under_way -= 1
-            if error is not None:
-                writer.unwritable(error)
-                outcome.append(asyncio.CancelledError("the store failed"))
-            elif fenced:
-                writer.fenced()
-                outcome.append(asyncio.CancelledError("this node no longer owns the run"))
-            else:
-                writer.written([line])
-                outcome.append(None)
-            if later is not None:
-                if not later.done():
-                    later.set_result(None)
-                self._announce([], [], fenced, error)
+    def told(self, writer: Writer, line: Entry) -> None:
+        """A line is on disk: its writer hears of it, with others, before the loop turns twice."""
+        lines = self._news.get(writer)
+        if lines is not None:
+            lines.append(line)
+            return
+        if not self._news:
+            self._loop.call_soon(self._tell)
+        self._news[writer] = [line]
 
-        self._journal.write(Batch(entries=[line], epochs={writer.num: writer.epoch}), written)
-        if not outcome:
-            later = self._loop.create_future()
-            return later
-        if outcome[0] is not None:
-            raise outcome[0]
-        return None
+    def _tell(self) -> None:
+        news, self._news = self._news, {}
+        for writer, lines in news.items():
+            writer.written(lines)
 
     @property
     def free(self) -> bool:
@@ -120,6 +122,8 @@ class GroupCommit:
 
     def flush(self) -> None:
         """Give everything recorded so far to the store, as one batch."""
+        if self._news:
+            self._tell()
         if not (self._writers or self._changes or self._logs):
             return
         if self._under_way and not self._journal.immediate:

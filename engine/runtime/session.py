@@ -244,11 +244,7 @@ class Session:
         if scope.body is not None:
             self.add(line)
             await commit.flushed()
-        elif not self._lines and commit.free and self.delivery.lone(me):
-            self.group += 1
-            if (later := commit.now(self, line)) is not None:
-                await later
-            self._lone_steps += 1
+        elif self.settle_now(line, me):
             if self._lone_steps % BREATH == 0:
                 await asyncio.sleep(0)
         else:
@@ -256,6 +252,15 @@ class Session:
             self._turns.append(turn)
             self.add(line)
             await turn
+
+    def settle_now(self, line: Entry, me: asyncio.Task[Any] | None) -> bool:
+        """Record the result of a lone step at once. False when the flow is not one lone step, or the store is busy."""
+        commit = self.host.commit
+        if self._lines or not commit.free or not self.delivery.lone(me) or not commit.now(self, line):
+            return False
+        self.group += 1
+        self._lone_steps += 1
+        return True
 
     def settle_behind(self, line: Entry, me: asyncio.Task[Any] | None) -> bool:
         """Record a pure result without waiting, when the flow is one lone step. False: use `settle`."""

@@ -22,6 +22,14 @@ class MemoryJournal(Tables):
     async def read(self, run: int) -> Sequence[Entry]:
         return [entry for _, entry in sorted(self._entries.get(run, {}).items())]
 
+    def write_one(self, entry: Entry) -> bool | None:
+        if not self._holds(entry.run, entry.epoch, False):
+            return False
+        if entry.seq in self._entries[entry.run]:
+            raise StoreError("a journal line is there already: a run has one line for each `seq`")
+        self._entries[entry.run][entry.seq] = entry
+        return True
+
     def write(self, batch: Batch, written: Written) -> None:
         moved = {change.num for change in batch.changes if isinstance(change, (Ended, Parked, Released))}
         fenced = frozenset(num for num, epoch in batch.epochs.items() if not self._holds(num, epoch, num in moved))

@@ -44,6 +44,19 @@ class SQLiteJournal(Part):
             if len(more) < PAGE:
                 return entries
 
+    def write_one(self, entry: Entry) -> bool | None:
+        database = self._db
+        if not database.immediate:
+            return None
+        try:
+            fenced = write_single(database.connection, entry)
+        except Exception as failure:
+            if is_busy(failure):
+                return None
+            raise store_error(failure, database.path) from failure
+        database.checkpointer.wrote(1)
+        return not fenced
+
     def write(self, batch: Batch, written: Written) -> None:
         database = self._db
         if not database.immediate:
