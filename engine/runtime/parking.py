@@ -8,9 +8,10 @@ not recognised counts as foreign: the run then stays in memory, which is never w
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Collection, Container
-from types import CodeType, CoroutineType
-from typing import Any, Final, Protocol
+import gc
+from collections.abc import Collection, Container, Iterator
+from types import AsyncGeneratorType, CodeType, CoroutineType
+from typing import Any, Final, Protocol, TypeAlias
 
 from engine import context as ours
 
@@ -27,8 +28,15 @@ _INTERNAL: Final = frozenset(
 )
 """Code, by the end of its file's name and by function, that only waits for what other tasks of the flow do."""
 
-_CLOCKED: Final = frozenset({"timeout", "timeout_at", "wait_for", "fail_after", "move_on_after", "fail_at", "move_on_at"})
+_CLOCKED: Final = frozenset(
+    {"timeout", "timeout_at", "wait_for", "fail_after", "move_on_after", "fail_at", "move_on_at"}
+)
 """Names that put a wall-clock deadline around what is awaited. A flow in one must stay, or the deadline never comes."""
+
+_VEILS: Final = frozenset({"async_generator_asend", "async_generator_athrow", "anext_awaitable", "coroutine_wrapper"})
+"""Types that stand between a coroutine and what it awaits in `async for` and in `__await__`, and do not tell."""
+
+Suspended: TypeAlias = "CoroutineType[Any, Any, Any] | AsyncGeneratorType[Any, Any]"
 
 _verdicts: dict[CodeType, bool] = {}
 
@@ -46,8 +54,8 @@ def only_ours(tasks: Collection[asyncio.Task[Any]], waits: Container[object], tu
 
 def _ours(task: asyncio.Task[Any], waits: Container[object], turns: Turns) -> bool:
     waiter = task._fut_waiter  # type: ignore[attr-defined]
-    if waiter is None or _under_a_clock(task.get_coro()):
-        return False
+    if waiter is None or waiter.done() or _under_a_clock(task.get_coro()):
+        return False  # what is done already, a signal that has come, would be lost with the memory it is in
     if waiter in waits or turns.is_turn(waiter) or isinstance(waiter, asyncio.Task):
         return True
     if type(waiter).__name__ == "_GatheringFuture":
@@ -56,32 +64,55 @@ def _ours(task: asyncio.Task[Any], waits: Container[object], turns: Turns) -> bo
 
 
 def _under_a_clock(coro: object) -> bool:
-    while isinstance(coro, CoroutineType):
-        if _clocked(coro):
-            return True
-        coro = coro.cr_await
-    return False
+    return any(_clocked(frame) for frame in chain(coro))
 
 
-def _clocked(coro: CoroutineType[Any, Any, Any]) -> bool:
-    code = coro.cr_code
+def _clocked(coro: Suspended) -> bool:
+    code = code_of(coro)
     if code.co_filename.endswith("engine/runtime/waiting.py") or code.co_filename.endswith("engine/context.py"):
         return False
     known = _verdicts.get(code)
     if known is None:
         names = _CLOCKED.intersection(code.co_names)
-        scope = coro.cr_frame.f_globals if coro.cr_frame is not None else {}
+        frame = coro.cr_frame if isinstance(coro, CoroutineType) else coro.ag_frame
+        scope = frame.f_globals if frame is not None else {}
         known = any(scope.get(name) is not getattr(ours, name, None) for name in names)
         known = known or (code.co_filename.endswith("asyncio/tasks.py") and code.co_name == "wait_for")
         _verdicts[code] = known
     return known
 
 
+def chain(coro: object) -> Iterator[Suspended]:
+    """A suspended coroutine, what it awaits, and so on, down to the one that waits for a future."""
+    while coro is not None:
+        if isinstance(coro, (CoroutineType, AsyncGeneratorType)):
+            yield coro
+        coro = _awaited(coro)
+
+
+def code_of(coro: Suspended) -> CodeType:
+    """The code of one link of a chain."""
+    return coro.cr_code if isinstance(coro, CoroutineType) else coro.ag_code
+
+
+def _awaited(coro: object) -> object | None:
+    if isinstance(coro, CoroutineType):
+        return coro.cr_await
+    if isinstance(coro, AsyncGeneratorType):
+        return coro.ag_await
+    if type(coro).__name__ in _VEILS:
+        return next((inside for inside in gc.get_referents(coro) if _is_link(inside)), None)
+    return None
+
+
+def _is_link(inside: object) -> bool:
+    return isinstance(inside, (CoroutineType, AsyncGeneratorType)) or type(inside).__name__ in _VEILS
+
+
 def _innermost(coro: object) -> CodeType | None:
     code: CodeType | None = None
-    while coro is not None:
-        code = getattr(coro, "cr_code", None) or getattr(coro, "ag_code", None) or code
-        coro = getattr(coro, "cr_await", None) or getattr(coro, "ag_await", None)
+    for link in chain(coro):
+        code = code_of(link)
     return code
 
 
