@@ -6,11 +6,11 @@ import asyncio
 import json
 from collections import deque
 from contextlib import AbstractAsyncContextManager
-from datetime import datetime, timedelta, timezone
+from datetime import datetime, timedelta
 from types import TracebackType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
-from engine.context import RunScope
+from engine.context import CURRENT, RunScope
 from engine.core.codec import Codec
 from engine.core.failure import decode, describe, encode, rebuild
 from engine.model import entry as kinds
@@ -155,26 +155,40 @@ STEP_CODES.update({sleep.__code__, signal.__code__})
 
 
 async def plain_sleep(delay: timedelta | None, until: datetime | None) -> None:
-    """A sleep inside a task: the task is what is recorded, so this one is not."""
-    seconds = delay.total_seconds() if delay is not None else 0.0
+    """A sleep inside a task: the task is what is recorded, so this one is not. By the engine's clock all the same."""
+    session = _session_here()
     if until is not None:
-        seconds = max(0.0, (until - datetime.now(timezone.utc)).total_seconds())
-    await asyncio.sleep(seconds)
+        when = int(until.timestamp() * 1_000_000) * 1000
+    else:
+        when = session.host.clock.now() + int((delay or timedelta(0)) / timedelta(microseconds=1)) * 1000
+    await _timer(session, when)
 
 
 class PlainDeadline(AbstractAsyncContextManager[None]):
     """A deadline inside a task."""
 
     def __init__(self, limit: timedelta) -> None:
-        self._timeout = asyncio.timeout(limit.total_seconds())
+        self._clock = _session_here().host.clock
+        self._limit = limit
+        self._timeout = asyncio.timeout(None)
+        self._timer: Any = None
 
     async def __aenter__(self) -> None:
         await self._timeout.__aenter__()
+        when = self._clock.now() + int(self._limit / timedelta(microseconds=1)) * 1000
+        self._timer = self._clock.call_at(when, lambda: self._timeout.reschedule(0))
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, stack: TracebackType | None
     ) -> bool | None:
+        self._timer.cancel()
         return await self._timeout.__aexit__(kind, error, stack)
+
+
+def _session_here() -> Session:
+    scope = CURRENT.get()
+    assert scope is not None
+    return cast("Session", scope.session)
 
 
 class Deadline(AbstractAsyncContextManager[None]):
