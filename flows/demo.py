@@ -47,11 +47,20 @@ class Day:
     groups: list[Group]
 
 
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """How many flights the table is about, and where it is."""
+
+    flights: int
+    cancelled: int
+    table: Path
+
+
 @flow
 async def demo(
     first: date = FIRST, last: date = LAST, out: Path = Path("out/demo"), ledger: Path | None = None
-) -> list[str]:
-    """Digest the days from `first` to `last`, week by week, and return the lines of a table that is also in `out`.
+) -> Answer:
+    """Digest the days from `first` to `last`, week by week, and make a table of them, `out/delays.txt`.
 
     Each task adds its key and process to the file `ledger`, so that anybody can count what ran how often.
     """
@@ -61,7 +70,8 @@ async def demo(
     for week in weeks(first, last):
         days += await digest.map(week, concurrency=2, fixed={"ledger": ledger})
         await sleep(timedelta(seconds=1))  # recorded: a run that is resumed does not wait again for what has passed
-    return await publish(days, out / "delays.txt")
+    await publish(days, out / "delays.txt")
+    return Answer(sum(day.flights for day in days), sum(day.cancelled for day in days), out / "delays.txt")
 
 
 @task
@@ -97,11 +107,9 @@ def digest(day: date, ledger: Path | None) -> Day:
 
 
 @task
-def publish(days: Sequence[Day], path: Path) -> list[str]:
-    lines = list(table(days))
+def publish(days: Sequence[Day], path: Path) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text("\n".join([*lines, ""]), encoding="utf-8")
-    return lines
+    path.write_text("".join(f"{line}\n" for line in table(days)), encoding="utf-8")
 
 
 def weeks(first: date, last: date) -> list[list[date]]:

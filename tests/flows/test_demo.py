@@ -12,7 +12,7 @@ from statistics import fmean
 import pytest
 
 from engine import Engine, PermanentError
-from flows.demo import Day, demo, digest
+from flows.demo import Answer, Day, demo, digest
 from tests.support.command import ROOT
 
 Flights = dict[date, list[dict[str, str]]]
@@ -44,13 +44,14 @@ def shown_rows(lines: list[str]) -> dict[str, tuple[int, float]]:
 
 
 async def test_the_table_holds_the_real_delays(tmp_path: Path, flights: Flights) -> None:
-    lines = await demo(FIRST, DAYS[-1], out=tmp_path)
+    answer = await demo(FIRST, DAYS[-1], out=tmp_path)
 
+    lines = answer.table.read_text().splitlines()
     count = sum(len(flights[day]) for day in DAYS)
     cancelled = sum(row["dep_delay"] == "NA" for day in DAYS for row in flights[day])
     assert lines[0] == f"New York, 2013-01-15 to 2013-01-17: {count:,} flights, {cancelled} cancelled"
     assert shown_rows(lines) == expected_rows(flights, DAYS)
-    assert (tmp_path / "delays.txt").read_text().splitlines() == lines
+    assert answer == Answer(count, cancelled, tmp_path / "delays.txt")
 
 
 async def test_a_day_is_digested_the_same_way_every_time(flights: Flights) -> None:
@@ -72,7 +73,9 @@ async def test_runs_in_an_engine(tmp_path: Path, flights: Flights) -> None:
     async with Engine(f"sqlite:///{tmp_path / 'state.db'}", flows=[demo]) as engine:
         run = await engine.start(demo.bind(FIRST, DAYS[-1], out=tmp_path, ledger=ledger))
 
-        assert shown_rows(await run.result()) == expected_rows(flights, DAYS)
+        answer = await run.result()
+
+    assert shown_rows(answer.table.read_text().splitlines()) == expected_rows(flights, DAYS)
     assert len({line.split()[0] for line in ledger.read_text().splitlines()}) == 3
 
 
