@@ -6,10 +6,12 @@ import asyncio
 import json
 import secrets
 import time
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
+from dataclasses import replace
 from datetime import datetime
 from typing import Any, Generic, TypeVar
 
+from engine import codeprint
 from engine.core.codec import Codec
 from engine.core.failure import Failure, decode
 from engine.flow import Call
@@ -17,10 +19,12 @@ from engine.model.errors import RunCancelled, RunConflict, RunDiverged, RunFaile
 from engine.model.run import ENDED, NewRun, RunRecord, RunState
 from engine.ports.blobs import Blobs
 from engine.ports.store import Store
-from engine import codeprint
 from engine.runtime.node import Node
 
 R = TypeVar("R")
+
+HELD = 365 * 86_400 * 10**9
+"""Nanoseconds: a year, for a run that waits for what is copied to it."""
 
 POLL = 0.02
 """Seconds between two looks at a store that another process's node works on."""
@@ -73,7 +77,9 @@ class RunHandle(Generic[R]):
                 return value
             case RunState.CANCELLED:
                 reason = failure_of(record)["message"]
-                raise RunCancelled(f"run {record.id} of {record.flow} was cancelled: {reason}", run_id=record.id, flow=record.flow)
+                raise RunCancelled(
+                    f"run {record.id} of {record.flow} was cancelled: {reason}", run_id=record.id, flow=record.flow
+                )
             case RunState.DIVERGED:
                 message = failure_of(record)["message"]
                 raise RunDiverged(message, run_id=record.id, flow=record.flow)
@@ -132,6 +138,31 @@ class Client:
         handle.created = created
         return handle
 
+    async def start_from(
+        self, call: Call[R], source: RunRecord, keys: Collection[str], *, id: str, now: int
+    ) -> RunHandle[R]:
+        """Start a run with results of another one: its lines are there before any node can take it up.
+
+        Raises RunConflict when the id is in use.
+        """
+        far = now + HELD  # until its lines are there; copying them makes it due
+        new = replace(
+            new_run(call, id=id, now=now, rerun_of=source.id, origin=source.origin),
+            due=far,
+            scheduled_for=source.scheduled_for,
+        )
+        record, created = await self.store.create(new)
+        if not created:
+            raise RunConflict(f"the id {id!r} is in use; choose another one for the rerun")
+        await self.store.copy_journal(source.num, record.num, keys, now=now)
+        if self._node is not None:
+            if self._node.only is not None:
+                self._node.only.add(record.num)
+            self._node.news()
+        handle: RunHandle[R] = RunHandle(self, record, call.flow.codec)
+        handle.created = True
+        return handle
+
     async def get(self, run_id: str, call: Call[R] | None = None) -> RunHandle[Any]:
         """A handle on a run that exists. Raises UnknownRun."""
         record = await self.record(run_id)
@@ -166,7 +197,7 @@ class Client:
                 record = await self._node.watch(num)
             else:
                 while not self.store.changed():
-                    await asyncio.sleep(POLL)
+                    await asyncio.sleep(POLL)  # noqa: ASYNC110 - what is waited for happens in another process
                 record = await self.store.find_num(num)
         if record is None:
             raise UnknownRun(f"run number {num} is gone: it was pruned while somebody waited for it")
@@ -191,7 +222,7 @@ def new_run(
     due: datetime | None = None,
     rerun_of: str | None = None,
 ) -> NewRun:
-    """A run to be created, with its trace already chosen. Trace ids never begin with 0: some backends print them cut."""
+    """A run to be created, its trace chosen. Trace ids never begin with 0: some backends print those cut."""
     options = call.flow.options
     return NewRun(
         id=id or f"{call.flow.name}-{secrets.token_hex(6)}",

@@ -10,7 +10,8 @@ import random as dice
 from collections.abc import Callable, Coroutine, Mapping
 from contextlib import AbstractAsyncContextManager
 from contextvars import ContextVar
-from datetime import datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta
+from types import TracebackType
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar, overload
 from uuid import UUID, uuid4
 
@@ -27,10 +28,14 @@ T = TypeVar("T")
 class Session(Protocol):
     """A run in memory, as the code inside it sees it."""
 
-    def call_task(self, task: Task[..., T], scope: RunScope, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Coroutine[Any, Any, T]:
+    def call_task(
+        self, task: Task[..., T], scope: RunScope, args: tuple[Any, ...], kwargs: Mapping[str, Any]
+    ) -> Coroutine[Any, Any, T]:
         """Name the call now; replay or perform it when the coroutine is awaited."""
 
-    def call_flow(self, flow: Flow[..., T], scope: RunScope, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Coroutine[Any, Any, T]:
+    def call_flow(
+        self, flow: Flow[..., T], scope: RunScope, args: tuple[Any, ...], kwargs: Mapping[str, Any]
+    ) -> Coroutine[Any, Any, T]:
         """The same for a child run."""
 
     def sleep(self, scope: RunScope, delay: timedelta | None, until: datetime | None) -> Coroutine[Any, Any, None]:
@@ -76,10 +81,12 @@ async def sleep(delay: timedelta | float) -> None:
 async def sleep_until(when: datetime) -> None:
     """Wait until an aware datetime; one that has passed returns at once. Raises ValueError for a naive one."""
     if when.tzinfo is None:
-        raise ValueError(f"sleep_until({when!r}): the time needs a time zone, for example datetime(..., tzinfo=timezone.utc)")
+        raise ValueError(
+            f"sleep_until({when!r}): the time needs a time zone, for example datetime(..., tzinfo=timezone.utc)"
+        )
     scope = CURRENT.get()
     if scope is None:
-        await asyncio.sleep(max(0.0, (when - datetime.now(timezone.utc)).total_seconds()))
+        await asyncio.sleep(max(0.0, (when - datetime.now(UTC)).total_seconds()))
     else:
         await scope.session.sleep(scope, None, when)
 
@@ -97,12 +104,14 @@ async def wait_for(signal: str, declared: Any = Any, *, timeout: timedelta | flo
     """
     scope = CURRENT.get()
     if scope is None:
-        raise HeadraceError(f"wait_for({signal!r}): outside an engine there is nobody to send it; use engine.testing in tests")
+        raise HeadraceError(
+            f"wait_for({signal!r}): outside an engine there is nobody to send it; use engine.testing in tests"
+        )
     return await scope.session.wait_for(scope, signal, declared, None if timeout is None else _span(timeout))
 
 
 def timeout(limit: timedelta | float) -> AbstractAsyncContextManager[None]:
-    """Like `asyncio.timeout`, with a deadline that is recorded: `async with timeout(timedelta(hours=1)):`.
+    """A deadline that is recorded, used like asyncio's: `async with timeout(timedelta(hours=1)):`.
 
     Raises TimeoutError at the end of the block whose time has passed. The deadline counts from when the block was
     first entered, also over a crash.
@@ -120,21 +129,23 @@ class _PlainTimeout(AbstractAsyncContextManager[None]):
     async def __aenter__(self) -> None:
         await self._timeout.__aenter__()
 
-    async def __aexit__(self, *exc: Any) -> bool | None:
-        return await self._timeout.__aexit__(*exc)
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, stack: TracebackType | None
+    ) -> None:
+        await self._timeout.__aexit__(kind, error, stack)
 
 
 def now() -> datetime:
     """The time as an aware datetime in UTC: read once, the same on every replay."""
     scope = CURRENT.get()
-    return datetime.now(timezone.utc) if scope is None else scope.session.now(scope)
+    return datetime.now(UTC) if scope is None else scope.session.now(scope)
 
 
 def random() -> float:
     """A float in [0, 1): new in every run, the same on every replay. Not for secrets."""
     scope = CURRENT.get()
     if scope is None:
-        return dice.random()  # noqa: S311 - not for secrets
+        return dice.random()
     from engine.core.scopes import unit_interval
 
     return unit_interval(scope.session.bits(scope, "random"))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import MutableMapping
 from dataclasses import dataclass
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from typing import Any, Protocol, cast
 
 from engine.context import CURRENT
@@ -86,7 +86,7 @@ def current() -> Current:
     """The run and the task this code belongs to; a stand-in outside an engine, so that the code can be tested."""
     scope = CURRENT.get()
     if scope is None:
-        at = datetime.now(timezone.utc)
+        at = datetime.now(UTC)
         return Current("outside", "", "", "", 1, at, at, ())
     identity = cast("Identity", scope.session)
     body = cast("InHand | None", scope.body)

@@ -4,7 +4,16 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Callable, Coroutine, Generator, Iterable, Mapping
+from collections.abc import (
+    AsyncGenerator,
+    AsyncIterable,
+    AsyncIterator,
+    Callable,
+    Coroutine,
+    Generator,
+    Iterable,
+    Mapping,
+)
 from typing import Any, Generic, Protocol, TypeVar
 
 from engine.context import CURRENT
@@ -144,5 +153,5 @@ def _reporter(name: str, items: object) -> Callable[[asyncio.Task[Any]], None]:
     scope = CURRENT.get()
     if scope is None:
         return lambda _: None
-    total = len(items) if hasattr(items, "__len__") else None  # type: ignore[arg-type]
+    total = len(items) if hasattr(items, "__len__") else None
     return scope.session.progress_of(name, total)

@@ -51,22 +51,38 @@ async def shell(
 
 
 @task(name="shell")
-async def _shell(command: str | list[str], cwd: str | None, env: dict[str, str], check: bool, seconds: float | None) -> ShellResult:
+async def _shell(
+    command: str | list[str], cwd: str | None, env: dict[str, str], check: bool, seconds: float | None
+) -> ShellResult:
     full_env = {**os.environ, **env, "HEADRACE_RUN_ID": current().run_id}
     pipe = asyncio.subprocess.PIPE
     if isinstance(command, str):
         process = await asyncio.create_subprocess_shell(
-            command, cwd=cwd, env=full_env, stdin=asyncio.subprocess.DEVNULL, stdout=pipe, stderr=pipe, start_new_session=True
+            command,
+            cwd=cwd,
+            env=full_env,
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=pipe,
+            stderr=pipe,
+            start_new_session=True,
         )
     else:
         process = await asyncio.create_subprocess_exec(
-            *command, cwd=cwd, env=full_env, stdin=asyncio.subprocess.DEVNULL, stdout=pipe, stderr=pipe, start_new_session=True
+            *command,
+            cwd=cwd,
+            env=full_env,
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=pipe,
+            stderr=pipe,
+            start_new_session=True,
         )
     assert process.stdout is not None
     assert process.stderr is not None
     try:
         async with asyncio.timeout(seconds):
-            out, err, code = await asyncio.gather(_tail(process.stdout, "out"), _tail(process.stderr, "err"), process.wait())
+            out, err, code = await asyncio.gather(
+                _tail(process.stdout, "out"), _tail(process.stderr, "err"), process.wait()
+            )
     finally:
         if process.returncode is None:
             await _stop(process)

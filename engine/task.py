@@ -49,7 +49,9 @@ PLAIN: Final = TaskOptions()
 class Task(Generic[P, R]):
     """A function whose calls a run records. Made by `task`; `fn` is the function as it was written."""
 
-    def __init__(self, fn: Callable[P, Coroutine[Any, Any, R]] | Callable[P, R], name: str, options: TaskOptions) -> None:
+    def __init__(
+        self, fn: Callable[P, Coroutine[Any, Any, R]] | Callable[P, R], name: str, options: TaskOptions
+    ) -> None:
         self.fn: Callable[..., Any] = fn
         self.name: Final = f"{name}@{options.version}" if options.version else name
         self.options: Final = options
@@ -217,7 +219,7 @@ def task(
 def _refuse_generators(function: Callable[..., Any]) -> None:
     if inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function):
         raise UsageError(
-            f"task {function.__qualname__} yields: a task has one result. Return a list, or call one task per item with `.map`"
+            f"task {function.__qualname__} yields: a task has one result. Return a list, or use one task per item, by `.map`"
         )
     if not callable(function):
         raise UsageError(f"@task needs a function, not {function!r}")

@@ -40,7 +40,9 @@ def on_schedule(expression: str, *, timezone: str = "UTC") -> Schedule:
     except CronSimError as error:
         raise ValueError(f"on_schedule({expression!r}): not a cron expression: {error}") from error
     except (ZoneInfoNotFoundError, ValueError) as error:
-        raise ValueError(f"on_schedule(timezone={timezone!r}): no such time zone; use a name like 'Europe/Berlin'") from error
+        raise ValueError(
+            f"on_schedule(timezone={timezone!r}): no such time zone; use a name like 'Europe/Berlin'"
+        ) from error
     return Schedule(expression, timezone)
 
 

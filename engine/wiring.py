@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from contextlib import AsyncExitStack
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Literal, TypeVar, cast
+from typing import Any, Literal, Self, TypeVar, cast
 
 from engine import codeprint
 from engine.client import Client, RunHandle
@@ -20,6 +20,7 @@ from engine.ports.clock import Clock
 from engine.ports.store import Store
 from engine.ports.telemetry import Telemetry
 from engine.runtime.clock import SystemClock
+from engine.runtime.futures import waker
 from engine.runtime.node import Node
 from engine.settings import NodeSettings
 
@@ -53,7 +54,9 @@ class Engine(Client):
         only: Iterable[int] | None = None,
     ) -> None:
         opened = open_store(store or default_store(), durability) if store is None or isinstance(store, str) else store
-        kept = blobs or open_blobs(store if isinstance(store, str) else (default_store() if store is None else "memory://"))
+        kept = blobs or open_blobs(
+            store if isinstance(store, str) else (default_store() if store is None else "memory://")
+        )
         chosen = telemetry if telemetry is not None else open_telemetry()
         self.node = Node(
             opened,
@@ -70,7 +73,7 @@ class Engine(Client):
         self._exit: AsyncExitStack | None = None
         self._serving: asyncio.Task[None] | None = None
 
-    async def __aenter__(self) -> Engine:
+    async def __aenter__(self) -> Self:
         await self.store.open()
         try:
             await self._start()
@@ -84,7 +87,7 @@ class Engine(Client):
             for part in codeprint.reachable(flow):
                 part.codec.prepare()
         ready: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        serving = asyncio.create_task(self.node.run(lambda: ready.done() or ready.set_result(None)), name="headrace node")
+        serving = asyncio.create_task(self.node.run(waker(ready)), name="headrace node")
         self._serving = serving
         await asyncio.wait([serving, ready], return_when=asyncio.FIRST_COMPLETED)
         if serving.done():
@@ -110,7 +113,9 @@ class Engine(Client):
         """Wait until the node fails. Raises its error; cancelling is stopping to wait."""
         if self._serving is None or self.node.broken is None:
             raise UsageError("serve() belongs inside `async with Engine(...)`")
-        await asyncio.wait([self._serving, cast("asyncio.Future[Any]", self.node.broken)], return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait(
+            [self._serving, cast("asyncio.Future[Any]", self.node.broken)], return_when=asyncio.FIRST_COMPLETED
+        )
         if self.node.broken.done():
             raise self.node.broken.result()
         self._serving.result()
@@ -160,7 +165,9 @@ def open_store(url: str, durability: Durability = "process") -> Store:
         case "postgresql" | "postgres":
             raise StoreError("the PostgreSQL store is not there yet; use sqlite:///path/to/state.db")
         case _:
-            raise UsageError(f"{url!r} is not a store; write sqlite:///relative.db, sqlite:////absolute.db or memory://")
+            raise UsageError(
+                f"{url!r} is not a store; write sqlite:///relative.db, sqlite:////absolute.db or memory://"
+            )
 
 
 def sqlite_path(rest: str) -> Path:
@@ -201,4 +208,14 @@ def attach_of(telemetry: Telemetry) -> Any:
     return None if isinstance(telemetry, NullTelemetry) else telemetry.attach
 
 
-__all__ = ["Durability", "Engine", "HeadraceError", "by_name", "default_store", "open_blobs", "open_store", "open_telemetry", "project_root"]
+__all__ = [
+    "Durability",
+    "Engine",
+    "HeadraceError",
+    "by_name",
+    "default_store",
+    "open_blobs",
+    "open_store",
+    "open_telemetry",
+    "project_root",
+]

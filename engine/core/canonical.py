@@ -108,7 +108,9 @@ def _other(value: object, known: Known | None, depth: int) -> str:
 def _named(value: Any) -> str:
     qualname: str = value.__qualname__
     if "<locals>" in qualname or "<lambda>" in qualname:
-        raise NotKeyable(f"the function or class {qualname} is local, so its name does not identify it; give the task `key=`")
+        raise NotKeyable(
+            f"the function or class {qualname} is local, so its name does not identify it; give the task `key=`"
+        )
     return f"name:{value.__module__}:{qualname}"
 
 

@@ -43,8 +43,8 @@ class Codec:
                 adapter = TypeAdapter(self.declared)
         except (PydanticSchemaGenerationError, PydanticUndefinedAnnotation, PydanticUserError) as error:
             raise NotStorable(
-                f"{self.label}: values of the declared type {type_name(self.declared)} cannot be stored. Return a JSON type, "
-                f"a dataclass, a pydantic model or a reference to what you stored elsewhere"
+                f"{self.label}: values of the declared type {type_name(self.declared)} cannot be stored. Return a JSON "
+                f"type, a dataclass, a pydantic model or a reference to what you stored elsewhere"
             ) from error
         self._adapter = adapter
         self._dump = adapter.serializer.to_json
@@ -133,4 +133,6 @@ def shorten(value: object, limit: int = 80) -> str:
 
 def type_name(declared: Any) -> str:
     """A declared type as a person would write it."""
-    return declared.__name__ if isinstance(declared, type) and not getattr(declared, "__args__", None) else str(declared)
+    return (
+        declared.__name__ if isinstance(declared, type) and not getattr(declared, "__args__", None) else str(declared)
+    )

@@ -72,9 +72,7 @@ class Parameters:
         ]
         if missing:
             kinds = {name: kind for name, kind, _ in self.describe()}
-            raise ParameterError(
-                f"flow {self.label} needs {', '.join(f'{name}=<{kinds[name]}>' for name in missing)}"
-            )
+            raise ParameterError(f"flow {self.label} needs {', '.join(f'{name}=<{kinds[name]}>' for name in missing)}")
         return self.bind((), values)
 
     def encode(self, values: Mapping[str, Any]) -> bytes:
@@ -98,7 +96,9 @@ class Parameters:
             try:
                 values[name] = codec.decode(json.dumps(raw[name]).encode())
             except NotStorable as error:
-                raise ParameterError(f"flow {self.label}: the stored parameter `{name}` no longer fits: {error}") from error
+                raise ParameterError(
+                    f"flow {self.label}: the stored parameter `{name}` no longer fits: {error}"
+                ) from error
         return values
 
     def _codecs(self) -> dict[str, Codec]:

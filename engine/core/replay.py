@@ -46,7 +46,17 @@ class History:
 class Replay:
     """The journal of one run, as it is used up."""
 
-    __slots__ = ("_by_call", "_by_place", "_groups", "_records", "history", "last_group", "last_seq", "taken_signals", "total")
+    __slots__ = (
+        "_by_call",
+        "_by_place",
+        "_groups",
+        "_records",
+        "history",
+        "last_group",
+        "last_seq",
+        "taken_signals",
+        "total",
+    )
 
     def __init__(self, journal: Iterable[Entry]) -> None:
         self._records: dict[str, Entry] = {}

@@ -171,7 +171,7 @@ class StoreTooNew(StoreError):
 
 
 class Fenced(StoreError):
-    """This node no longer owns the run; nothing was written."""
+    """Another node owns the run now; nothing was written."""
 
 
 class UnwindingSwallowed(HeadraceError):

@@ -26,7 +26,7 @@ class History(Protocol):
         """All runs that have not ended, oldest first."""
 
     async def count_runs(self) -> dict[RunState, int]:
-        """How many runs there are in each state that is not final. Finished runs are not counted: there may be millions."""
+        """How many runs there are in each state that is not final. The others may be millions, and are not counted."""
 
     async def logs(self, run: int, *, after: int = 0, limit: int = 1000) -> Sequence[tuple[int, LogLine]]:
         """Log lines with their position, oldest first, from positions above `after`."""

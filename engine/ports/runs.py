@@ -59,10 +59,13 @@ class Runs(Protocol):
         """Queue a DIVERGED run again. Raises UnknownRun, RunConflict when it is in another state."""
 
     async def copy_journal(self, source: int, target: int, keys: Collection[str], *, now: int) -> None:
-        """Give a run that has not started the lines of another run with these keys: how a rerun keeps results."""
+        """Give a run that has not started the lines of another with these keys, and make it due.
+
+        It is how a rerun keeps results. Until then the run should be created with a `due` far away, so that no node starts it without its lines.
+        """
 
     async def children(self, run: int) -> Sequence[RunRecord]:
         """The runs started by this one."""
 
     def changed(self) -> bool:
-        """True when another process, or another thread, has written since the last call. Cheap; may say True in vain."""
+        """True when another process or thread has written since the last call. Cheap; may say True in vain."""

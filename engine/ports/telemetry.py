@@ -32,6 +32,13 @@ class RunIdentity:
     root_id: str = ""
 
 
+class Recorder(Protocol):
+    """The part of telemetry that hears of journal lines."""
+
+    def recorded(self, run: RunIdentity, entries: Sequence[Entry]) -> None:
+        """These lines are on disk. See `Telemetry.recorded`."""
+
+
 class Telemetry(Protocol):
     """Called on the loop's thread. Every method returns at once."""
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from engine import codeprint
 from engine.context import RunScope
 from engine.core.canonical import digest
 from engine.core.failure import decode, rebuild
@@ -13,7 +14,6 @@ from engine.flow import Call
 from engine.model import entry as kinds
 from engine.model.entry import Entry
 from engine.model.run import NewRun, RunRecord, RunState
-from engine import codeprint
 from engine.runtime.scoping import STEP_CODES
 
 if TYPE_CHECKING:
@@ -108,5 +108,20 @@ async def _line(
     blob = child.result_blob if outcome == kinds.OK else None
     at = session.host.clock.now()
     return Entry(
-        session.num, session.next_seq(), session.group, kinds.CHILD, key, name, text[:160], 1, began, at, span, scope.span, outcome, value, blob, session.epoch
+        session.num,
+        session.next_seq(),
+        session.group,
+        kinds.CHILD,
+        key,
+        name,
+        text[:160],
+        1,
+        began,
+        at,
+        span,
+        scope.span,
+        outcome,
+        value,
+        blob,
+        session.epoch,
     )

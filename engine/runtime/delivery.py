@@ -33,12 +33,14 @@ ours, a plain `asyncio.sleep` for example."""
 class Delivery:
     """Hands groups to one flow. Lives on the loop's thread."""
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, replay: Replay | None, *, only_ours: Callable[[], bool]) -> None:
+    def __init__(
+        self, loop: asyncio.AbstractEventLoop, replay: Replay | None, *, only_ours: Callable[[], bool]
+    ) -> None:
         self._loop = loop
         self._replay = replay
         self._only_ours = only_ours
         self.tasks: set[asyncio.Task[object]] = set()
-        self.inside: set[asyncio.Task[object]] = set()
+        self.inside: set[asyncio.Task[object] | None] = set()
         self.asked = 0
         self.unstarted = 0
         self._groups: deque[Callable[[], None]] = deque()

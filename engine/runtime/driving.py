@@ -37,7 +37,7 @@ class Driven(Generic[R]):
                 except GeneratorExit:
                     run(coroutine.close)
                     raise
-                except BaseException as error:
+                except BaseException as error:  # noqa: BLE001 - whatever is thrown in belongs to the coroutine
                     self.interrupted = True
                     waiting = run(coroutine.throw, error)
                 else:

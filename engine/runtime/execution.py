@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from engine import codeprint
 from engine.context import Hook
 from engine.core.failure import describe, encode
 from engine.core.replay import Divergence
@@ -15,8 +16,8 @@ from engine.flow import Flow
 from engine.model.change import Adopted, Change, Ended, Parked, Released
 from engine.model.errors import HeadraceError, RunDiverged, RunTimeout, StoreError, UnwindingSwallowed
 from engine.model.run import RunRecord, RunState
-from engine import codeprint
 from engine.runtime import hooks
+from engine.runtime.futures import resolve, waker
 from engine.runtime.performing import INLINE
 from engine.runtime.scoping import root_task, tasks_of
 from engine.runtime.session import Closing, Session, root_scope
@@ -91,11 +92,21 @@ async def _conclude(node: Node, session: Session, root: asyncio.Task[Any]) -> No
         case Closing.DIVERGED:
             await _diverged(node, session)
         case Closing.FENCED:
-            _log.warning("run %s of %s now belongs to another node; stopped here", session.record.id, session.record.flow)
+            _log.warning(
+                "run %s of %s now belongs to another node; stopped here", session.record.id, session.record.flow
+            )
         case Closing.UNWRITABLE:
-            node.store_failed(session.record, session.cause if isinstance(session.cause, Exception) else StoreError("write failed"))
+            node.store_failed(
+                session.record, session.cause if isinstance(session.cause, Exception) else StoreError("write failed")
+            )
         case Closing.FAILED:
-            await _end(node, session, RunState.FAILED, None, session.cause if isinstance(session.cause, BaseException) else None)
+            await _end(
+                node,
+                session,
+                RunState.FAILED,
+                None,
+                session.cause if isinstance(session.cause, BaseException) else None,
+            )
         case Closing.ENDED:
             pass
 
@@ -136,7 +147,7 @@ async def _hook(session: Session, hook: Hook, state: RunState, error: BaseExcept
     async def call() -> None:
         await hooks.run(hook, event)
 
-    wrapped = Task(call, f"on_{state.value}", TaskOptions(key=state.value))
+    wrapped: Task[[], None] = Task(call, f"on_{state.value}", TaskOptions(key=state.value))
 
     async def recorded() -> None:
         await wrapped()
@@ -147,7 +158,9 @@ async def _hook(session: Session, hook: Hook, state: RunState, error: BaseExcept
     await _ended(task)
 
 
-async def _end(node: Node, session: Session, state: RunState, result: bytes | None, error: BaseException | None) -> None:
+async def _end(
+    node: Node, session: Session, state: RunState, result: bytes | None, error: BaseException | None
+) -> None:
     """Write the run's end, then tell whoever waits for it."""
     record = session.record
     blob = None
@@ -193,9 +206,11 @@ async def _diverged(node: Node, session: Session) -> None:
 async def _write(node: Node, session: Session, change: Change) -> bool:
     """Commit a change of the run; False when the run was lost to another node or the store failed."""
     done: asyncio.Future[Exception | None] = session.loop.create_future()
-    if session.record.fingerprint != (mark := codeprint.fingerprint(session.of)) and isinstance(change, (Parked, Released)):
+    if session.record.fingerprint != (mark := codeprint.fingerprint(session.of)) and isinstance(
+        change, (Parked, Released)
+    ):
         node.commit.change(Adopted(session.num, session.of.options.version, mark, codeprint.PYTHON), session.epoch)
-    node.commit.change(change, session.epoch, lambda error: done.done() or done.set_result(error))
+    node.commit.change(change, session.epoch, lambda error: resolve(done, error))
     error = await asyncio.shield(done)
     if error is None:
         return True
@@ -222,7 +237,7 @@ async def _ended(task: asyncio.Task[Any]) -> None:
     """Wait for a task's end, whatever it is; being cancelled meanwhile raises and leaves the task alone."""
     if not task.done():
         waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        task.add_done_callback(lambda _: waiter.done() or waiter.set_result(None))
+        task.add_done_callback(waker(waiter))
         await waiter
 
 
@@ -244,7 +259,12 @@ async def _leftovers(session: Session) -> None:
         task.cancel("the run has ended")
     _, stubborn = await asyncio.wait(left, timeout=UNWINDING_GRACE)
     for task in stubborn:
-        _log.error("run %s of %s: %r ignores its cancellation and was left behind", session.record.id, session.record.flow, task)
+        _log.error(
+            "run %s of %s: %r ignores its cancellation and was left behind",
+            session.record.id,
+            session.record.flow,
+            task,
+        )
 
 
 def _check_unwound(session: Session, root: asyncio.Task[Any]) -> None:
@@ -255,4 +275,3 @@ def _check_unwound(session: Session, root: asyncio.Task[Any]) -> None:
             f"and went on; catch asyncio.CancelledError only to clean up, and raise it again"
         )
         _log.error("%s", error)
-

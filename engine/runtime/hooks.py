@@ -45,5 +45,5 @@ async def run(hook: Hook, event: HookEvent) -> None:
             answer: Any = await asyncio.to_thread(hook, event)
             if inspect.isawaitable(answer):
                 await answer
-    except Exception:
+    except Exception:  # noqa: BLE001 - a hook is the user's, and must not decide the outcome it is told of
         _log.exception("hook %r of run %s failed", getattr(hook, "__qualname__", hook), event.run_id)

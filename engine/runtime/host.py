@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from engine.model.limits import Pool
 from engine.model.run import NewRun, RunRecord
-from engine.ports.blobs import Blobs
 from engine.ports.clock import Clock
-from engine.ports.telemetry import RunIdentity, Telemetry
+from engine.ports.telemetry import Recorder, RunIdentity
 from engine.runtime.commit import GroupCommit
 
 if TYPE_CHECKING:
@@ -22,12 +21,25 @@ if TYPE_CHECKING:
 class Host(Protocol):
     """A node, as its runs see it."""
 
-    clock: Clock
-    commit: GroupCommit
-    telemetry: Telemetry
-    blobs: Blobs
-    effects_forbidden: bool
-    attach: Callable[[RunIdentity, int], object] | None
+    @property
+    def clock(self) -> Clock:
+        """Where the time comes from."""
+
+    @property
+    def commit(self) -> GroupCommit:
+        """Where lines go."""
+
+    @property
+    def telemetry(self) -> Recorder:
+        """Who hears of lines that are on disk."""
+
+    @property
+    def effects_forbidden(self) -> bool:
+        """True in a rehearsal."""
+
+    @property
+    def attach(self) -> Callable[[RunIdentity, int], object] | None:
+        """How a body's span becomes the current one; None when nobody could see it."""
 
     def may_park(self, session: Session) -> None:
         """The run has begun to wait for something that may take long."""

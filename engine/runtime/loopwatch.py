@@ -67,7 +67,8 @@ class LoopWatch:
             run_id = getattr(scope.session, "run_id", "?")
             where = f"run {run_id}, {f'task {name}' if name else 'the flow itself'}"
         _log.warning(
-            "the event loop has stood still for %.1f s: %s. Blocking code belongs into a plain `def` task, which runs in a thread\n%s",
+            "the event loop has stood still for %.1f s: %s. Blocking code belongs into a "
+            "plain `def` task, which runs in a thread\n%s",
             late,
             where,
             stack,

@@ -155,7 +155,7 @@ class Node:
             await execution.execute(self, record, self.flows[record.flow], self._arrived)
         except asyncio.CancelledError:
             raise
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - one run's trouble must not end the node; it is logged and told
             _log.exception("run %s of %s could not be carried on", record.id, record.flow)
             self.store_failed(record, error)
         finally:
@@ -263,7 +263,9 @@ class Node:
             for future in futures:
                 if not future.done():
                     future.set_exception(
-                        HeadraceError(f"the node stopped before run number {num} had ended; it goes on when a node starts again")
+                        HeadraceError(
+                            f"the node stopped before run number {num} had ended; it goes on when a node starts again"
+                        )
                     )
                     future.exception()  # whoever awaits it still gets it; nobody need hear of it twice
         self._watched.clear()
@@ -280,7 +282,10 @@ class Node:
         if session.num not in self.sessions or session.closing is not None or not session.waits:
             return
         wake_at = session.wake_at()
-        soon = wake_at is not None and wake_at - self.clock.now() < 2 * self.settings.linger / timedelta(microseconds=1) * 1000
+        soon = (
+            wake_at is not None
+            and wake_at - self.clock.now() < 2 * self.settings.linger / timedelta(microseconds=1) * 1000
+        )
         if not soon and session.can_park():
             session.park()
         else:
@@ -291,7 +296,11 @@ class Node:
 
     def still_running(self, session: Session, task: str, key: str, thread: asyncio.Future[Any]) -> None:
         record = session.record
-        _log.warning("task %s of run %s is still running in its thread, which cannot be stopped; it keeps its slot", task, record.id)
+        _log.warning(
+            "task %s of run %s is still running in its thread, which cannot be stopped; it keeps its slot",
+            task,
+            record.id,
+        )
         thread.add_done_callback(lambda _: _log.info("the thread of task %s of run %s has ended", task, record.id))
 
     def frontier(self, session: Session) -> None:
@@ -382,7 +391,9 @@ def blob_name(run_id: str, key: str, data: bytes) -> str:
     from hashlib import blake2b
 
     safe = "".join(c if c.isalnum() or c in "-_." else "_" for c in run_id)[:80]
-    return f"{safe}-{blake2b(run_id.encode(), digest_size=6).hexdigest()}/{blake2b(key.encode() + data, digest_size=16).hexdigest()}"
+    run = blake2b(run_id.encode(), digest_size=6).hexdigest()
+    value = blake2b(key.encode() + data, digest_size=16).hexdigest()
+    return f"{safe}-{run}/{value}"
 
 
 def _log_at_least(level: int) -> None:

@@ -19,6 +19,7 @@ from engine.model.entry import Entry
 from engine.model.errors import StoreError, UnknownOutcome
 from engine.runtime import hooks
 from engine.runtime.driving import Driven
+from engine.runtime.futures import waker
 from engine.runtime.scoping import STEP_CODES
 from engine.task import Task
 
@@ -41,7 +42,20 @@ class Attempt(NamedTuple):
 class Step:
     """One call of a task: who asks, what for, and under which names it is recorded."""
 
-    __slots__ = ("args", "attempt", "attempt_began", "began", "key", "kwargs", "me", "scope", "session", "span", "task", "text")
+    __slots__ = (
+        "args",
+        "attempt",
+        "attempt_began",
+        "began",
+        "key",
+        "kwargs",
+        "me",
+        "scope",
+        "session",
+        "span",
+        "task",
+        "text",
+    )
 
     def __init__(
         self,
@@ -68,17 +82,30 @@ class Step:
         self.began = 0
         self.attempt_began = 0
 
-    def line(self, kind: str, outcome: str, value: bytes, *, at: int, started: int, span: int, parent: int, blob: str | None = None) -> Entry:
+    def line(
+        self,
+        kind: str,
+        outcome: str,
+        value: bytes,
+        *,
+        at: int,
+        started: int,
+        span: int,
+        parent: int,
+        blob: str | None = None,
+    ) -> Entry:
         """A journal line about this step; its number and group come later."""
         session = self.session
         return Entry(
-            session.num, session.next_seq(), session.group, kind, self.key, self.task.name, self.text[:SHOWN], self.attempt,
-            started, at, span, parent, outcome, value, blob, session.epoch,
+            session.num, session.next_seq(), session.group, kind, self.key, self.task.name, self.text[:SHOWN],
+            self.attempt,            started, at, span, parent, outcome, value, blob, session.epoch,
         )  # fmt: skip
 
     def final(self, outcome: str, value: bytes, at: int, blob: str | None = None) -> Entry:
         """The line that ends the step."""
-        return self.line(kinds.TASK, outcome, value, at=at, started=self.began, span=self.span, parent=self.scope.span, blob=blob)
+        return self.line(
+            kinds.TASK, outcome, value, at=at, started=self.began, span=self.span, parent=self.scope.span, blob=blob
+        )
 
     def suspended(self) -> None:
         """The body has begun to wait: from now on people can see that it runs."""
@@ -208,6 +235,7 @@ async def _with_options(one: Step) -> Outcome:
     lost = history is not None and history.started is not None and history.started.attempt == one.attempt
     if lost and options.on_unknown != "retry":
         return await _unknown(one)
+    data, value = b"", None
     while True:
         await _until(session, wait_until)
         if session.behind and not options.pure:
@@ -259,13 +287,17 @@ async def _attempt(one: Step) -> tuple[bytes, Any]:
         else:
             thread = _threaded(one)
             if release is not None:
-                thread.add_done_callback(lambda _, free=release: free())  # the slot is held as long as the thread runs
+                thread.add_done_callback(_calling(release))  # the slot is held as long as the thread runs
                 release = None
             result = await _timed(one, _await_thread(one, thread))
         return one.task.codec.freeze(result)
     finally:
         if release is not None:
             release()
+
+
+def _calling(release: Callable[[], None]) -> Callable[[object], None]:
+    return lambda _: release()
 
 
 def _release(one: Step) -> None:
@@ -331,7 +363,9 @@ async def _record_attempt(one: Step, error: Exception, at: int, wait_until: int)
     session.started_over(one.key)
     value = json.dumps({**describe(error), "retry_at": wait_until}).encode()
     span = mixed(one.span, -one.attempt)
-    session.add(one.line(kinds.ATTEMPT, kinds.ERROR, value, at=at, started=one.attempt_began, span=span, parent=one.span))
+    session.add(
+        one.line(kinds.ATTEMPT, kinds.ERROR, value, at=at, started=one.attempt_began, span=span, parent=one.span)
+    )
     await session.host.commit.flushed()
 
 
@@ -339,7 +373,7 @@ async def _until(session: Session, when: int) -> None:
     if when <= session.host.clock.now():
         return
     future: asyncio.Future[None] = session.loop.create_future()
-    timer = session.host.clock.call_at(when, lambda: future.done() or future.set_result(None))
+    timer = session.host.clock.call_at(when, waker(future))
     session.waits[future] = when
     session.performing -= 1
     session.host.may_park(session)
@@ -368,7 +402,8 @@ def retry_at(line: Entry) -> int:
 
 async def _unknown(one: Step) -> Outcome:
     error = UnknownOutcome(
-        f"task {one.task.name} had started attempt {one.attempt} when its process died; whether it took effect is not known. "
+        f"task {one.task.name} had started attempt {one.attempt} when its process died; "
+        f"whether it took effect is not known. "
         f"Its idempotency key is {one.session.idempotency_key(one.key)}"
     )
     if one.task.options.on_unknown == "fail":

@@ -25,7 +25,12 @@ WAITING_LIMIT: Final = 10_000
 class RunLog(logging.Handler):
     """A handler on the root logger. Safe on any thread; never raises, never blocks."""
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, keep: Callable[[list[LogLine]], None], report: Callable[[RunIdentity, LogLine], None]) -> None:
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        keep: Callable[[list[LogLine]], None],
+        report: Callable[[RunIdentity, LogLine], None],
+    ) -> None:
         super().__init__(logging.INFO)
         self._loop = loop
         self._thread = threading.get_ident()

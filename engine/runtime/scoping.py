@@ -35,7 +35,7 @@ class Branches(Protocol):
 
 
 class ScopedTask(asyncio.Task[Any]):
-    """A task that hashes by its place in the flow, so that sets of tasks (`done.pop()`) have the same order on replay."""
+    """A task that hashes by its place in the flow: sets of tasks (`done.pop()`) have the same order on replay."""
 
     def __init__(self, coro: Coroutine[Any, Any, Any], *, ordinal: int, session: object, **options: Any) -> None:
         self.session = session
@@ -50,7 +50,7 @@ def install(loop: asyncio.AbstractEventLoop) -> None:
     """Put the factory in front of the loop's own. Doing it twice does nothing."""
     previous = loop.get_task_factory()
     if not getattr(previous, "headrace", False):
-        loop.set_task_factory(_factory(previous))  # type: ignore[arg-type]
+        loop.set_task_factory(_factory(previous))
 
 
 def uninstall(loop: asyncio.AbstractEventLoop) -> None:
@@ -75,7 +75,9 @@ def _factory(previous: Factory | None) -> Factory:
             context.run(CURRENT.set, branch)
             options["context"] = context
         options.pop("eager_start", None)  # a branch must not run before its creator has gone on
-        task = ScopedTask(coro, ordinal=mixed(scope.salt, session.next_ordinal()), session=session, loop=loop, **options)
+        task = ScopedTask(
+            coro, ordinal=mixed(scope.salt, session.next_ordinal()), session=session, loop=loop, **options
+        )
         if scope.body is None:
             session.branch_created(task, step=step)
         return task
@@ -118,7 +120,9 @@ def _unwrapped(coro: Coroutine[Any, Any, Any]) -> Coroutine[Any, Any, Any]:
     return coro
 
 
-def root_task(loop: asyncio.AbstractEventLoop, coro: Coroutine[Any, Any, Any], scope: RunScope, name: str) -> asyncio.Task[Any]:
+def root_task(
+    loop: asyncio.AbstractEventLoop, coro: Coroutine[Any, Any, Any], scope: RunScope, name: str
+) -> asyncio.Task[Any]:
     """The asyncio task of a flow's own body, in a context where the scope is set."""
     context = copy_context()
     context.run(CURRENT.set, scope)

@@ -7,7 +7,7 @@ import threading
 from collections import deque
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
-from datetime import datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta
 from enum import Enum
 from hashlib import blake2b
 from typing import Any, Final, TypeAlias, TypeVar
@@ -64,7 +64,9 @@ class Closing(Enum):
 class Session:
     """One run of one flow, in this process. Lives on the loop's thread; made, run and dropped by `execution`."""
 
-    def __init__(self, host: Host, record: RunRecord, flow: Flow[..., Any], journal: Sequence[Entry], signals: Sequence[Signal]) -> None:
+    def __init__(
+        self, host: Host, record: RunRecord, flow: Flow[..., Any], journal: Sequence[Entry], signals: Sequence[Signal]
+    ) -> None:
         self.host: Final = host
         self.record: Final = record
         self.of: Final = flow
@@ -105,9 +107,15 @@ class Session:
 
     # What the flow asks for ------------------------------------------------------------------------------------
 
-    def call_task(self, task: Task[..., T], scope: RunScope, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Coroutine[Any, Any, T]:
+    def call_task(
+        self, task: Task[..., T], scope: RunScope, args: tuple[Any, ...], kwargs: Mapping[str, Any]
+    ) -> Coroutine[Any, Any, T]:
         self._check_caller(task.name)
-        text = task.arguments.text(args, kwargs, None) if not self._values else task.arguments.text(args, kwargs, self._known())
+        text = (
+            task.arguments.text(args, kwargs, None)
+            if not self._values
+            else task.arguments.text(args, kwargs, self._known())
+        )
         own = task.options.key
         if own is None:
             mark = digest(text)
@@ -117,7 +125,9 @@ class Session:
             key, span = scope.step(f"{task.name}={quoted(name)}", salt_of(name, task.bits))
         return performing.step(self, task, scope, key, span, text, args, kwargs)
 
-    def call_flow(self, flow: Flow[..., T], scope: RunScope, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Coroutine[Any, Any, T]:
+    def call_flow(
+        self, flow: Flow[..., T], scope: RunScope, args: tuple[Any, ...], kwargs: Mapping[str, Any]
+    ) -> Coroutine[Any, Any, T]:
         self._check_caller(flow.name)
         call = flow.bind(*args, **kwargs)
         text = call.params.decode()
@@ -129,7 +139,9 @@ class Session:
         self._check_caller("sleep")
         if scope.body is not None:
             return waiting.plain_sleep(delay, until)
-        text = f"seconds={delay.total_seconds()!r}" if delay is not None else f"until={until.isoformat() if until else ''}"
+        text = (
+            f"seconds={delay.total_seconds()!r}" if delay is not None else f"until={until.isoformat() if until else ''}"
+        )
         mark = digest(text)
         key, span = scope.step(f"sleep@{mark}", salt_of(text, 2))
         return waiting.sleep(self, scope, key, span, text, delay, until)
@@ -137,7 +149,9 @@ class Session:
     def wait_for(self, scope: RunScope, name: str, declared: Any, limit: timedelta | None) -> Coroutine[Any, Any, Any]:
         self._check_caller(f"wait_for({name!r})")
         if scope.body is not None:
-            raise UsageError(f"wait_for({name!r}) was called inside a task; signals go to flows: wait in the flow and pass the payload")
+            raise UsageError(
+                f"wait_for({name!r}) was called inside a task; signals go to flows: wait there, and pass the payload"
+            )
         mark = digest(name)
         key, span = scope.step(f"wait_for@{mark}", salt_of(name, 3))
         return waiting.signal(self, scope, key, span, name, declared, limit)
@@ -159,7 +173,26 @@ class Session:
         if line is not None:
             return _moment(line.started)
         at = self.host.clock.now()
-        self.add(Entry(self.num, self.next_seq(), self.group, kinds.NOW, key, "now", "", 1, at, at, 0, scope.span, kinds.OK, b"null", None, self.epoch))
+        self.add(
+            Entry(
+                self.num,
+                self.next_seq(),
+                self.group,
+                kinds.NOW,
+                key,
+                "now",
+                "",
+                1,
+                at,
+                at,
+                0,
+                scope.span,
+                kinds.OK,
+                b"null",
+                None,
+                self.epoch,
+            )
+        )
         self._behind = True
         return _moment(at)
 
@@ -483,12 +516,13 @@ class Session:
     def _check_caller(self, what: str) -> None:
         if threading.get_ident() != self._thread:
             raise OutsideRun(
-                f"{what} was called from another thread than run {self.record.id} lives on, where nothing could record it. "
+                f"{what} was called from another thread than run {self.record.id} lives on; nothing could record it. "
                 f"Call it from the flow, or from an async task"
             )
         if self.closing is Closing.ENDED:
             raise OutsideRun(
-                f"{what} was called after run {self.record.id} of {self.record.flow} had ended; await everything a flow starts"
+                f"{what} was called after run {self.record.id} of {self.record.flow} had ended; "
+                f"await everything a flow starts"
             )
         if self.closing is not None:
             raise asyncio.CancelledError(self.closing.value)
@@ -503,7 +537,7 @@ def _deliver(turns: list[Turn]) -> None:
 
 
 def _moment(at: int) -> datetime:
-    return datetime.fromtimestamp(at // 1000 / 1e6, timezone.utc)
+    return datetime.fromtimestamp(at // 1000 / 1e6, UTC)
 
 
 def identity_of(record: RunRecord) -> RunIdentity:

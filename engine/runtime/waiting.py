@@ -7,6 +7,7 @@ import json
 from collections import deque
 from contextlib import AbstractAsyncContextManager
 from datetime import datetime, timedelta
+from functools import partial
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, cast
 
@@ -17,6 +18,7 @@ from engine.model import entry as kinds
 from engine.model.entry import Entry
 from engine.model.errors import NotStorable, ParameterError
 from engine.model.run import Signal
+from engine.runtime.futures import waker
 from engine.runtime.scoping import STEP_CODES
 
 if TYPE_CHECKING:
@@ -36,7 +38,11 @@ async def sleep(
         if when > session.host.clock.now():
             await _timer(session, when)
         at = session.host.clock.now()
-        await session.settle(_line(session, kinds.SLEEP, key, "sleep", text, began, at, span, scope.span, kinds.OK, b"null"), scope, asyncio.current_task())
+        await session.settle(
+            _line(session, kinds.SLEEP, key, "sleep", text, began, at, span, scope.span, kinds.OK, b"null"),
+            scope,
+            asyncio.current_task(),
+        )
 
 
 async def signal(
@@ -53,10 +59,24 @@ async def signal(
             at = session.host.clock.now()
             if got is None:
                 error = TimeoutError(f"no signal {name!r} within {limit}")
-                line = _line(session, kinds.SIGNAL, key, "wait_for", text, began, at, span, scope.span, kinds.ERROR, encode(describe(error)))
+                line = _line(
+                    session,
+                    kinds.SIGNAL,
+                    key,
+                    "wait_for",
+                    text,
+                    began,
+                    at,
+                    span,
+                    scope.span,
+                    kinds.ERROR,
+                    encode(describe(error)),
+                )
                 line = line._replace(attempt=0)
             else:
-                line = _line(session, kinds.SIGNAL, key, "wait_for", text, began, at, span, scope.span, kinds.OK, got.payload)
+                line = _line(
+                    session, kinds.SIGNAL, key, "wait_for", text, began, at, span, scope.span, kinds.OK, got.payload
+                )
                 line = line._replace(attempt=got.id)
             await session.settle(line, scope, asyncio.current_task())
         if line.outcome == kinds.ERROR:
@@ -64,7 +84,9 @@ async def signal(
         try:
             return codec.decode(line.value)
         except NotStorable as error:
-            raise ParameterError(f"run {session.record.id}: the payload of signal {name!r} does not fit: {error}") from error
+            raise ParameterError(
+                f"run {session.record.id}: the payload of signal {name!r} does not fit: {error}"
+            ) from error
 
 
 async def _receive(session: Session, name: str, until: int | None) -> Signal | None:
@@ -76,7 +98,7 @@ async def _receive(session: Session, name: str, until: int | None) -> Signal | N
     waiters = session.signal_waiters.setdefault(name, deque())
     waiters.append(future)
     session.waits[future] = until
-    timer = None if until is None else session.host.clock.call_at(until, lambda: future.done() or future.cancel("timeout"))
+    timer = None if until is None else session.host.clock.call_at(until, partial(_give_up, future))
     session.host.may_park(session)
     me = asyncio.current_task()
     before = me.cancelling() if me is not None else 0
@@ -94,9 +116,13 @@ async def _receive(session: Session, name: str, until: int | None) -> Signal | N
             waiters.remove(future)
 
 
+def _give_up(future: asyncio.Future[Signal]) -> None:
+    future.cancel("timeout")
+
+
 async def _timer(session: Session, when: int) -> None:
     future: asyncio.Future[None] = session.loop.create_future()
-    timer = session.host.clock.call_at(when, lambda: future.done() or future.set_result(None))
+    timer = session.host.clock.call_at(when, waker(future))
     session.waits[future] = when
     session.host.may_park(session)
     try:
@@ -107,7 +133,14 @@ async def _timer(session: Session, when: int) -> None:
 
 
 def _window(
-    session: Session, key: str, name: str, text: str, span: int, scope: RunScope, delay: timedelta | None, until: datetime | None
+    session: Session,
+    key: str,
+    name: str,
+    text: str,
+    span: int,
+    scope: RunScope,
+    delay: timedelta | None,
+    until: datetime | None,
 ) -> tuple[int, int]:
     """When a wait began and when it ends: from the journal when it began before this process, else recorded now."""
     history = session.history(key)
@@ -120,14 +153,43 @@ def _window(
         when = began + int(delay / timedelta(microseconds=1)) * 1000
     else:
         when = 0
-    session.add(_line(session, kinds.WAIT, key, name, text, began, began, span, scope.span, kinds.PENDING, str(when).encode()))
+    session.add(
+        _line(session, kinds.WAIT, key, name, text, began, began, span, scope.span, kinds.PENDING, str(when).encode())
+    )
     return began, when
 
 
 def _line(
-    session: Session, kind: str, key: str, name: str, text: str, began: int, at: int, span: int, parent: int, outcome: str, value: bytes
+    session: Session,
+    kind: str,
+    key: str,
+    name: str,
+    text: str,
+    began: int,
+    at: int,
+    span: int,
+    parent: int,
+    outcome: str,
+    value: bytes,
 ) -> Entry:
-    return Entry(session.num, session.next_seq(), session.group, kind, key, name, text[:160], 1, began, at, span, parent, outcome, value, None, session.epoch)
+    return Entry(
+        session.num,
+        session.next_seq(),
+        session.group,
+        kind,
+        key,
+        name,
+        text[:160],
+        1,
+        began,
+        at,
+        span,
+        parent,
+        outcome,
+        value,
+        None,
+        session.epoch,
+    )
 
 
 class _Asking:
@@ -214,7 +276,9 @@ class Deadline(AbstractAsyncContextManager[None]):
         if recorded is not None:
             session.delivery.expect(self._key, self._expire)
             return
-        self._began, when = _window(session, self._key, "timeout", self._text, self._span, self._scope, self._limit, None)
+        self._began, when = _window(
+            session, self._key, "timeout", self._text, self._span, self._scope, self._limit, None
+        )
         self._wait = session.loop.create_future()
         session.waits[self._wait] = when
         if session.delivery.replaying:
@@ -232,7 +296,17 @@ class Deadline(AbstractAsyncContextManager[None]):
             return
         at = session.host.clock.now()
         line = _line(
-            session, kinds.DEADLINE, self._key, "timeout", self._text, self._began, at, self._span, self._scope.span, kinds.OK, b"null"
+            session,
+            kinds.DEADLINE,
+            self._key,
+            "timeout",
+            self._text,
+            self._began,
+            at,
+            self._span,
+            self._scope.span,
+            kinds.OK,
+            b"null",
         )
         session.settle_alone(line, self._expire)
 
@@ -242,14 +316,14 @@ class Deadline(AbstractAsyncContextManager[None]):
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, stack: TracebackType | None
-    ) -> bool | None:
+    ) -> None:
         self._over = True
         self._session.delivery.forget(self._key)
         if self._wait is not None:
             self._session.waits.pop(self._wait, None)
         if self._timer is not None:
             self._timer.cancel()
-        return await self._timeout.__aexit__(kind, error, stack)
+        await self._timeout.__aexit__(kind, error, stack)
 
 
 def cancellation(session: Session, reason: str) -> None:

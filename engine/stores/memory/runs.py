@@ -103,6 +103,7 @@ class MemoryRuns(Tables):
             raise RunConflict(f"run {run.id} of flow {run.flow} has started: copy results to a new run only")
         kept = [entry for _, entry in sorted(self._entries.get(source, {}).items()) if entry.key in keys]
         self._entries[target] = {seq: e._replace(run=target, seq=seq, epoch=0) for seq, e in enumerate(kept)}
+        self._rows[target].due = 0
 
     async def children(self, run: int) -> Sequence[RunRecord]:
         return [record for record in self._records() if record.parent == run]

@@ -23,6 +23,7 @@ NEXT_DUE = statement("next_due")
 REQUEUE_RUN = statement("requeue_run")
 CLEAR_JOURNAL = statement("clear_journal")
 COPY_ENTRIES = statement("copy_entries")
+MAKE_DUE = statement("make_due")
 LIST_CHILDREN = statement("list_children")
 
 
@@ -109,6 +110,7 @@ class SQLiteRuns(Part):
                 raise RunConflict(f"run {run.id} of flow {run.flow} has started: copy results to a new run only")
             connection.execute(CLEAR_JOURNAL, (target,))
             connection.execute(COPY_ENTRIES, {"source": source, "target": target, "keys": array(keys)})
+            connection.execute(MAKE_DUE, (target,))
 
         await self._db.transact(work)
 

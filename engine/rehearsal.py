@@ -1,0 +1,169 @@
+"""Rehearsal: an unfinished run replayed on other code, with effects forbidden, to see whether it would diverge."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Callable, Coroutine, Sequence
+from contextvars import Context
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from engine import codeprint
+from engine.core.replay import Divergence
+from engine.flow import Flow
+from engine.model.change import Batch
+from engine.model.entry import Entry
+from engine.model.errors import HeadraceError
+from engine.model.limits import Pool
+from engine.model.run import NewRun, RunRecord
+from engine.ports.blobs import Blobs
+from engine.ports.clock import Clock
+from engine.ports.journal import Written
+from engine.ports.store import Store
+from engine.ports.telemetry import Recorder, RunIdentity
+from engine.runtime import scoping
+from engine.runtime.clock import SystemClock
+from engine.runtime.commit import GroupCommit
+from engine.runtime.session import Closing, Session, root_scope
+
+Outcome = Literal["same", "diverges", "error"]
+
+PATIENCE = 15.0
+"""Seconds for one replay. What takes longer waits for something that is not recorded."""
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What a rehearsal found. `detail` has the diff, or the error, or how far the run would go on from."""
+
+    run_id: str
+    flow: str
+    outcome: Outcome
+    detail: str
+    code_changed: bool
+
+
+async def rehearse(store: Store, record: RunRecord, flow: Flow[..., Any], *, blobs: Blobs) -> Verdict:
+    """Replay a run up to where its journal ends, writing nothing and performing nothing. Never raises for the flow."""
+    changed = record.fingerprint != codeprint.fingerprint(flow) or record.python != codeprint.PYTHON
+
+    def verdict(outcome: Outcome, detail: str) -> Verdict:
+        return Verdict(record.id, record.flow, outcome, detail, changed)
+
+    loop = asyncio.get_running_loop()
+    stage = _Stage(loop, blobs)
+    scoping.install(loop)
+    session = Session(stage, record, flow, await store.read(record.num), ())
+    try:
+        coroutine = flow.fn(**flow.parameters.decode(record.params))
+    except (HeadraceError, TypeError) as error:
+        return verdict("error", f"{type(error).__name__}: {error}")
+    root = scoping.root_task(loop, coroutine, root_scope(session), f"headrace rehearsal {record.id}")
+    session.root = root
+    session.delivery.tasks.add(root)
+    root.add_done_callback(session.delivery.tasks.discard)
+    if record.cancel is not None:
+        session.cancel(record.cancel)
+    try:
+        await asyncio.wait([root, stage.reached], timeout=PATIENCE, return_when=asyncio.FIRST_COMPLETED)
+        return _judge(session, root, stage.reached.done(), verdict)
+    finally:
+        session.close(Closing.UNWINDING, None)
+        for task in scoping.tasks_of(session, loop):
+            task.cancel()
+        with contextlib.suppress(asyncio.CancelledError, Exception):
+            await root
+        session.closing = Closing.ENDED
+
+
+def _judge(
+    session: Session, root: asyncio.Task[Any], frontier: bool, verdict: Callable[[Outcome, str], Verdict]
+) -> Verdict:
+    if isinstance(session.cause, Divergence):
+        return verdict("diverges", session.cause.diff())
+    unasked = session.replay.unasked() if session.replay is not None else []
+    if root.done() and not root.cancelled() and root.exception() is not None:
+        return verdict("error", f"the flow raises {root.exception()!r} while replaying")
+    if root.done() and unasked:
+        names = ", ".join(f"{line.name}({line.args})" for line in unasked[:5])
+        return verdict("diverges", f"the flow ends without asking for what was recorded: {names}")
+    if not frontier and not root.done() and session.delivery.replaying:
+        return verdict("diverges", "the flow does not ask for: " + ", ".join(line.name for line in unasked[:5]))
+    total = session.replay.total if session.replay is not None else 0
+    return verdict("same", f"{total} recorded results are found again")
+
+
+class _Stage:
+    """A host on which nothing happens: no line is written, no effect performed."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, blobs: Blobs) -> None:
+        self.clock: Clock = SystemClock()
+        self.commit = GroupCommit(loop, _NoJournal())
+        self.telemetry: Recorder = self
+        self._blobs = blobs
+        self.effects_forbidden = True
+        self.attach: Callable[[RunIdentity, int], object] | None = None
+        self.reached: asyncio.Future[None] = loop.create_future()
+        self._loop = loop
+
+    def recorded(self, run: RunIdentity, entries: Sequence[Entry]) -> None:
+        return
+
+    def frontier(self, session: Session) -> None:
+        if not self.reached.done():
+            self.reached.set_result(None)
+
+    def may_park(self, session: Session) -> None:
+        self.frontier(session)
+
+    def fail(self, session: Session, error: Exception) -> None:
+        session.close(Closing.FAILED, error)
+
+    def still_running(self, session: Session, task: str, key: str, thread: asyncio.Future[Any]) -> None:
+        raise AssertionError("a rehearsal starts no threads")
+
+    def progress(self, run: int, key: str, done: float, total: float | None, message: str) -> None:
+        return
+
+    def in_thread(self, context: Context, fn: Callable[[], Any]) -> asyncio.Future[Any]:
+        raise AssertionError("a rehearsal starts no threads")
+
+    async def acquire(self, pool: Pool, run: int, key: str) -> None:
+        raise AssertionError("a rehearsal takes no slots")
+
+    async def release(self, pool: Pool, run: int, key: str) -> None:
+        raise AssertionError("a rehearsal takes no slots")
+
+    async def start_child(self, run: NewRun) -> RunRecord:
+        raise AssertionError("a rehearsal starts no runs")
+
+    def watch(self, num: int) -> asyncio.Future[RunRecord]:
+        raise AssertionError("a rehearsal waits for no runs")
+
+    async def cancel_child(self, run_id: str, reason: str) -> None:
+        raise AssertionError("a rehearsal cancels nothing")
+
+    async def load(self, data: bytes, blob: str | None) -> bytes:
+        return data if blob is None else await self._blobs.get(blob)
+
+    async def keep(self, run_id: str, key: str, data: bytes) -> tuple[bytes, str | None]:
+        raise AssertionError("a rehearsal stores nothing")
+
+    def background(self, work: Coroutine[Any, Any, None], name: str) -> None:
+        work.close()
+
+
+class _NoJournal:
+    """Takes lines and keeps none."""
+
+    immediate = True
+
+    async def read(self, run: int) -> list[Entry]:
+        return []
+
+    def write_one(self, entry: Entry) -> bool:
+        return True
+
+    def write(self, batch: Batch, written: Written) -> None:
+        written(frozenset(), None)

@@ -1,0 +1,24 @@
+"""Futures that may have been cancelled by the time somebody wants to resolve them."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+T = TypeVar("T")
+
+
+def resolve(future: asyncio.Future[T], value: T) -> None:
+    """Set the result, unless the future is done already: whoever waited has gone."""
+    if not future.done():
+        future.set_result(value)
+
+
+def waker(future: asyncio.Future[None]) -> Callable[..., None]:
+    """A callback that resolves the future, whatever it is called with."""
+
+    def wake(*_: Any) -> None:
+        resolve(future, None)
+
+    return wake
