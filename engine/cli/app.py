@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import sys
 import traceback
-from typing import Any
+from typing import Annotated, Any
 
 import typer
 
-from engine.cli import act, completion, run, runs, serve, show, start
+from engine.cli import act, completion, doctor, init, redo, run, runs, serve, show, start
 from engine.cli.exits import MEANING, Exit, of_error
 from engine.model.errors import HeadraceError
 
@@ -16,14 +16,28 @@ _CODES = "\n".join(f"{code.value:>4}  {text}" for code, text in MEANING.items())
 
 app = typer.Typer(
     name="headrace",
-    help="Durable flows: run ordinary async Python, kill it at any moment, go on where it was.",
     epilog=f"\b\nExit codes:\n{_CODES}",
     no_args_is_help=True,
-    add_completion=False,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
 )
+
+
+@app.callback()
+def headrace(
+    version: Annotated[bool, typer.Option("--version", help="Print the version and exit.", is_eager=True)] = False,
+) -> None:
+    """Durable flows: run ordinary async Python, kill it at any moment, go on where it was."""
+    if version:
+        from importlib import metadata
+
+        try:
+            typer.echo(f"headrace {metadata.version('headrace')}")
+        except metadata.PackageNotFoundError:
+            typer.echo("headrace, not installed: run from its source")
+        raise typer.Exit
+
 
 app.command("run")(run.run)
 app.command("serve")(serve.serve)
@@ -33,6 +47,10 @@ app.command("show")(show.show)
 app.command("logs")(runs.logs)
 app.command("cancel")(act.cancel)
 app.command("signal")(act.signal)
+app.command("rerun")(redo.rerun)
+app.command("doctor")(doctor.doctor)
+app.command("upgrade-check")(redo.upgrade_check)
+app.command("init")(init.init)
 app.command("prune")(act.prune)
 app.command("completion")(completion.completion)
 

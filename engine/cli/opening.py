@@ -60,7 +60,12 @@ async def find(of: Client, run_id: str) -> RunRecord:
     known = [run.id for run in await of.store.list_runs(limit=NEAR)]
     near = [name for name in known if name.startswith(run_id)] or difflib.get_close_matches(run_id, known, 3)
     hint = f"did you mean {' or '.join(near[:3])}?" if near else "`headrace runs` lists those there are"
-    raise UnknownRun(f"there is no run {run_id!r} in {of.store.description}; {hint}")
+    raise UnknownRun(f"there is no run {run_id!r} in {place(of)}; {hint}")
+
+
+def place(of: Client) -> str:
+    """Where the store is, without its durability."""
+    return of.store.description.partition(", durability")[0]
 
 
 def go(work: Coroutine[Any, Any, T]) -> T:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import sys
 import threading
@@ -27,7 +28,7 @@ from engine.client import RunHandle
 from engine.flow import Call, Flow, OnDivergence
 from engine.model.errors import UsageError
 from engine.model.run import ENDED, RunRecord, RunState
-from engine.wiring import Durability, Engine, attach_of, open_telemetry
+from engine.wiring import Durability, Engine
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,11 +69,10 @@ def leave_threads(code: int) -> None:
 
 async def _perform(order: Order) -> Exit:
     log_to_stderr()
-    inner = open_telemetry()
-    telemetry = Watched(inner, order.board) if order.progress else inner
     flows = _with_policy(order.chosen.flows, order.on_divergence)
-    engine = Engine(order.store, flows=flows, durability=order.durability, telemetry=telemetry, only=[])
-    engine.node.attach = attach_of(inner)
+    engine = Engine(order.store, flows=flows, durability=order.durability, only=[])
+    if order.progress:
+        engine.node.telemetry = Watched(engine.node.telemetry, order.board)
     with Stop("Stopping; once more to kill.") as stop:
         async with engine:
             tune()
@@ -86,6 +86,7 @@ async def _perform(order: Order) -> Exit:
             if isinstance(attended, Over):
                 return await _over(engine, order, attended.record)
             record = await handle.record()
+            logging.getLogger("headrace.node").setLevel(logging.ERROR)  # threads that are left behind are no news now
         return await _left(engine, order, record, attended)
 
 
@@ -173,10 +174,17 @@ async def resume(engine: Engine, record: RunRecord, board: Board) -> None:
     if record.state is RunState.DIVERGED:
         await engine.store.requeue(record.id, now=engine.now())
         engine.node.news()
+    if record.owner not in (None, engine.node.id):
+        console.say(
+            f"run {record.id} of {record.flow} runs in another process (node {record.owner}); followed from here"
+        )
+        return
+    if record.started is None:
+        console.say(f"run {record.id} of {record.flow}, submitted {ago(record.created)}, is run here")
+        return
     known = board.remember(await engine.store.read(record.num))
     results = f"{known:,} result{'' if known == 1 else 's'} recorded"
-    begun = f"begun {ago(record.started)}" if record.started else f"submitted {ago(record.created)}"
-    console.say(f"run {record.id} of {record.flow}, {begun}, is resumed: {results}")
+    console.say(f"run {record.id} of {record.flow}, begun {ago(record.started)}, is resumed: {results}")
 
 
 async def _the_unfinished(engine: Engine, call: Call[Any]) -> str | None:

@@ -22,7 +22,7 @@ from engine.model.run import RunRecord
 from engine.ports.telemetry import RunIdentity, Telemetry
 from engine.settings import NodeSettings
 from engine.trigger import Interval, Schedule, Trigger
-from engine.wiring import Durability, Engine, attach_of, open_telemetry
+from engine.wiring import Durability, Engine
 
 _log: Final = logging.getLogger("headrace.serve")
 
@@ -51,9 +51,8 @@ def serve_until_stopped(duty: Duty) -> Exit:
 
 async def _serve(duty: Duty, flows: Sequence[Flow[..., Any]]) -> None:
     settings = NodeSettings(concurrency=duty.concurrency)
-    inner = open_telemetry()
-    engine = Engine(duty.store, flows=flows, durability=duty.durability, settings=settings, telemetry=Announced(inner))
-    engine.node.attach = attach_of(inner)
+    engine = Engine(duty.store, flows=flows, durability=duty.durability, settings=settings)
+    engine.node.telemetry = Announced(engine.node.telemetry)
     with Stop("Stopping: runs are released; once more to kill.") as stop:
         async with engine:
             tune()

@@ -8,6 +8,7 @@ import signal
 from types import FrameType, TracebackType
 from typing import Any, Self
 
+from engine.cli.console import say
 from engine.cli.exits import Exit
 
 
@@ -46,5 +47,9 @@ class Stop:
             os.write(2, b"\nkilled\n")
             os._exit(Exit.INTERRUPTED)
         self._asked = True
-        os.write(2, f"\n{self._hint}\n".encode())
-        self._loop.call_soon_threadsafe(self._event.set)
+        self._loop.call_soon_threadsafe(self._tell)
+
+    def _tell(self) -> None:
+        # On the loop, not in the handler: that may have interrupted a write to the same stream.
+        say(self._hint)
+        self._event.set()

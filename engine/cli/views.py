@@ -41,8 +41,9 @@ def error_json(record: RunRecord) -> dict[str, Any] | None:
 
 
 def kind_of(record: RunRecord) -> str:
-    """The class of what ended a run, built-in ones without their module."""
-    return failure_of(record)["type"].replace(":", ".").removeprefix("builtins.")
+    """The class of what ended a run; built-in ones and ours without their module."""
+    kind = failure_of(record)["type"].replace(":", ".")
+    return kind.removeprefix("builtins.").removeprefix("engine.model.errors.")
 
 
 async def result_of(client: Client, record: RunRecord) -> str | None:
