@@ -15,7 +15,7 @@ from engine import codeprint
 from engine.core.codec import Codec
 from engine.core.failure import Failure, decode
 from engine.flow import Call
-from engine.model.errors import RunCancelled, RunConflict, RunDiverged, RunFailed, UnknownRun
+from engine.model.errors import RunCancelled, RunConflict, RunDiverged, RunFailed, UnknownRun, UsageError
 from engine.model.run import ENDED, NewRun, RunRecord, RunState
 from engine.ports.blobs import Blobs
 from engine.ports.store import Store
@@ -25,6 +25,8 @@ R = TypeVar("R")
 
 HELD = 365 * 86_400 * 10**9
 """Nanoseconds: a year, for a run that waits for what is copied to it."""
+
+ID_LIMIT = 200
 
 POLL = 0.02
 """Seconds between two looks at a store that another process's node works on."""
@@ -196,8 +198,7 @@ class Client:
             if self._node is not None:
                 record = await self._node.watch(num)
             else:
-                while not self.store.changed():
-                    await asyncio.sleep(POLL)  # noqa: ASYNC110 - what is waited for happens in another process
+                await asyncio.sleep(POLL)
                 record = await self.store.find_num(num)
         if record is None:
             raise UnknownRun(f"run number {num} is gone: it was pruned while somebody waited for it")
@@ -224,6 +225,10 @@ def new_run(
 ) -> NewRun:
     """A run to be created, its trace chosen. Trace ids never begin with 0: some backends print those cut."""
     options = call.flow.options
+    if id is not None and (not id or len(id) > ID_LIMIT or "/" in id or not id.isprintable() or id != id.strip()):
+        raise UsageError(
+            f"{id[:80]!r} cannot be a run id: use 1 to {ID_LIMIT} printable characters without `/` (child runs have it)"
+        )
     return NewRun(
         id=id or f"{call.flow.name}-{secrets.token_hex(6)}",
         flow=call.flow.name,

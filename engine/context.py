@@ -32,29 +32,37 @@ class Session(Protocol):
         self, task: Task[..., T], scope: RunScope, args: tuple[Any, ...], kwargs: Mapping[str, Any]
     ) -> Coroutine[Any, Any, T]:
         """Name the call now; replay or perform it when the coroutine is awaited."""
+        ...
 
     def call_flow(
         self, flow: Flow[..., T], scope: RunScope, args: tuple[Any, ...], kwargs: Mapping[str, Any]
     ) -> Coroutine[Any, Any, T]:
         """The same for a child run."""
+        ...
 
     def sleep(self, scope: RunScope, delay: timedelta | None, until: datetime | None) -> Coroutine[Any, Any, None]:
         """Wait durably."""
+        ...
 
     def wait_for(self, scope: RunScope, name: str, declared: Any, limit: timedelta | None) -> Coroutine[Any, Any, Any]:
         """Wait for a signal, durably."""
+        ...
 
     def timeout(self, scope: RunScope, limit: timedelta) -> AbstractAsyncContextManager[None]:
         """A durable deadline."""
+        ...
 
     def now(self, scope: RunScope) -> datetime:
         """The recorded time."""
+        ...
 
     def bits(self, scope: RunScope, purpose: str) -> int:
         """63 bits, the same on every replay."""
+        ...
 
     def progress_of(self, name: str, total: int | None) -> Callable[[object], None]:
         """A counter of finished calls for whoever watches the run."""
+        ...
 
 
 RunScope = Scope[Session]
@@ -111,7 +119,7 @@ async def wait_for(signal: str, declared: Any = Any, *, timeout: timedelta | flo
 
 
 def timeout(limit: timedelta | float) -> AbstractAsyncContextManager[None]:
-    """A deadline that is recorded, used like asyncio's: `async with timeout(timedelta(hours=1)):`.
+    """A recorded deadline around a block, used like the one of asyncio: `async with timeout(timedelta(hours=1)):`.
 
     Raises TimeoutError at the end of the block whose time has passed. The deadline counts from when the block was
     first entered, also over a crash.

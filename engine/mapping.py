@@ -27,9 +27,11 @@ class Mapped(Protocol):
     @property
     def name(self) -> str:
         """For progress."""
+        ...
 
     def __call__(self, *args: Any, **kwargs: Any) -> Coroutine[Any, Any, Any]:
         """Name one call."""
+        ...
 
 
 class TaskMap(Generic[R_co]):

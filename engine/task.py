@@ -9,7 +9,7 @@ from collections.abc import AsyncIterable, Callable, Coroutine, Iterable, Mappin
 from dataclasses import dataclass
 from datetime import timedelta
 from types import CoroutineType
-from typing import Any, Final, Generic, Literal, ParamSpec, Protocol, TypeVar, cast, overload
+from typing import Any, Concatenate, Final, Generic, Literal, ParamSpec, Protocol, TypeVar, cast, overload
 
 from engine.context import CURRENT, Hook
 from engine.core.arguments import Arguments, resolve_hints
@@ -22,6 +22,8 @@ from engine.model.retry import ONCE, Retry
 
 P = ParamSpec("P")
 R = TypeVar("R")
+Item = TypeVar("Item")
+Rest = ParamSpec("Rest")
 
 OnUnknown = Literal["retry", "ask", "fail"]
 
@@ -81,8 +83,8 @@ class Task(Generic[P, R]):
 
     @overload
     def map(
-        self,
-        items: Iterable[Any] | AsyncIterable[Any],
+        self: Task[Concatenate[Item, Rest], R],
+        items: Iterable[Item] | AsyncIterable[Item],
         *,
         concurrency: int = ...,
         errors: Literal["raise"] = ...,
@@ -90,8 +92,8 @@ class Task(Generic[P, R]):
     ) -> TaskMap[R]: ...
     @overload
     def map(
-        self,
-        items: Iterable[Any] | AsyncIterable[Any],
+        self: Task[Concatenate[Item, Rest], R],
+        items: Iterable[Item] | AsyncIterable[Item],
         *,
         concurrency: int = ...,
         errors: Literal["collect"],
@@ -219,7 +221,7 @@ def task(
 def _refuse_generators(function: Callable[..., Any]) -> None:
     if inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function):
         raise UsageError(
-            f"task {function.__qualname__} yields: a task has one result. Return a list, or use one task per item, by `.map`"
+            f"task {function.__qualname__} yields: a task has one result. Return a list, or map one over items"
         )
     if not callable(function):
         raise UsageError(f"@task needs a function, not {function!r}")

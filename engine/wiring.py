@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import secrets
+import sys
 from collections.abc import Iterable
 from contextlib import AsyncExitStack
 from pathlib import Path
@@ -57,14 +58,15 @@ class Engine(Client):
         kept = blobs or open_blobs(
             store if isinstance(store, str) else (default_store() if store is None else "memory://")
         )
-        chosen = telemetry if telemetry is not None else open_telemetry()
+        node_id = f"{os.getpid()}-{secrets.token_hex(4)}"
+        chosen = telemetry if telemetry is not None else open_telemetry(node_id)
         self.node = Node(
             opened,
             by_name(flows),
             clock=clock or SystemClock(),
             telemetry=chosen,
             blobs=kept,
-            node_id=f"{os.getpid()}-{secrets.token_hex(4)}",
+            node_id=node_id,
             settings=settings or NodeSettings(),
             only=only,
             attach=attach_of(chosen),
@@ -190,15 +192,16 @@ def open_blobs(url: str) -> Blobs:
     return MemoryBlobs()
 
 
-def open_telemetry() -> Telemetry:
-    """What the OTEL_* environment variables ask for."""
-    if not any(name.startswith("OTEL_") for name in os.environ):
+def open_telemetry(node_id: str = "") -> Telemetry:
+    """What the OTEL_* environment variables ask for, or a program that has set up OpenTelemetry itself."""
+    asked = any(name.startswith("OTEL_") for name in os.environ)
+    if not asked and "opentelemetry.sdk.trace" not in sys.modules:
         from observability.null import NullTelemetry
 
         return NullTelemetry()
     from observability.telemetry import telemetry_from_environment
 
-    return telemetry_from_environment()
+    return telemetry_from_environment(node=node_id)
 
 
 def attach_of(telemetry: Telemetry) -> Any:

@@ -30,7 +30,8 @@ class Entry(NamedTuple):
 
     `run` is the store's number of the run, `seq` grows by one within it, `group` counts the groups in which
     results reached the flow. For a SIGNAL, `attempt` is the id of the signal received. Times are nanoseconds since
-    the epoch. `value` is JSON: the result, a failure record or what the kind says. `blob` names the object that holds a value too large for the journal.
+    the epoch. `value` is JSON: the result, a failure record or what the kind says. `blob` names
+    the object that holds a value too large for the journal.
     """
 
     run: int

@@ -13,6 +13,7 @@ class Blobs(Protocol):
 
     async def get(self, name: str) -> bytes:
         """Read an object. Raises StoreError when it is not there."""
+        ...
 
     async def delete(self, name: str) -> None:
         """Remove an object; one that is not there is no error."""

@@ -12,9 +12,11 @@ class Clock(Protocol):
 
     def now(self) -> int:
         """The time."""
+        ...
 
     def call_at(self, when: int, callback: Callable[[], None]) -> asyncio.TimerHandle | Cancellable:
         """Call back on the loop once `now() >= when`; never before."""
+        ...
 
 
 class Cancellable(Protocol):

@@ -21,15 +21,20 @@ class History(Protocol):
         limit: int = 50,
     ) -> Sequence[RunRecord]:
         """Newest first; `before` is the number of the last run of the page before this one."""
+        ...
 
     async def unfinished(self, *, flow: str | None = None) -> Sequence[RunRecord]:
         """All runs that have not ended, oldest first."""
+        ...
 
     async def count_runs(self) -> dict[RunState, int]:
         """How many runs there are in each state that is not final. The others may be millions, and are not counted."""
+        ...
 
     async def logs(self, run: int, *, after: int = 0, limit: int = 1000) -> Sequence[tuple[int, LogLine]]:
         """Log lines with their position, oldest first, from positions above `after`."""
+        ...
 
     async def prune(self, *, ended_before: int, limit: int) -> tuple[int, Sequence[str]]:
         """Forget up to `limit` runs that ended before a time: how many, and the blobs nobody names any more."""
+        ...

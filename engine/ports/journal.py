@@ -19,9 +19,11 @@ class Journal(Protocol):
     @property
     def immediate(self) -> bool:
         """True when `write` is done, durably, by the time it returns."""
+        ...
 
     async def read(self, run: int) -> Sequence[Entry]:
         """All lines of a run in order of `seq`. Raises StoreError."""
+        ...
 
     def write_one(self, entry: Entry) -> bool | None:
         """Write one line and check its own epoch, durably, by the time this returns.
@@ -29,6 +31,7 @@ class Journal(Protocol):
         True: it is on disk. False: the run was fenced. None: not possible here and now, nothing was written, use
         `write`. Raises StoreError when the store failed and nothing was written.
         """
+        ...
 
     def write(self, batch: Batch, written: Written) -> None:
         """Write the batch in one transaction, then call `written` exactly once, on the event loop's thread.

@@ -26,6 +26,8 @@ class Nodes(Protocol):
         `crashes` counts how often a run lost its node with no journal line gained since; at `crash_limit` it
         becomes FAILED instead of QUEUED.
         """
+        ...
 
     async def nodes(self) -> Sequence[NodeRecord]:
         """All nodes that have joined and not left."""
+        ...

@@ -16,12 +16,15 @@ class Runs(Protocol):
 
     async def create(self, run: NewRun) -> tuple[RunRecord, bool]:
         """Store a run; True when it is new. An id in use answers the run that has it, whatever it is."""
+        ...
 
     async def find(self, run_id: str) -> RunRecord | None:
         """The run of this id."""
+        ...
 
     async def find_num(self, num: int) -> RunRecord | None:
         """The run of this number."""
+        ...
 
     async def claim(
         self, node: str, *, now: int, limit: int, flows: Collection[str], only: Collection[int] | None = None
@@ -31,18 +34,23 @@ class Runs(Protocol):
         They become RUNNING, owned by `node`, with their epoch one higher. Only runs of `flows` are taken, and only
         those numbered in `only` when that is given.
         """
+        ...
 
     async def next_due(self, *, flows: Collection[str]) -> int | None:
         """When the next QUEUED or WAITING run of these flows is due; None when no time will make one due."""
+        ...
 
     async def signal(self, run_id: str, name: str, payload: bytes, *, now: int) -> RunRecord:
         """Store a signal and queue the run if it waits. Raises UnknownRun; RunConflict when the run has ended."""
+        ...
 
     async def signals(self, run: int, *, after: int = 0) -> Sequence[Signal]:
         """The signals of a run with an id above `after`, oldest first."""
+        ...
 
     async def signals_after(self, after: int, runs: Collection[int]) -> Sequence[Signal]:
         """New signals for any of these runs, oldest first: one query for a whole node."""
+        ...
 
     async def cancel(self, run_id: str, reason: str, *, now: int) -> RunRecord:
         """Ask for cancellation, and say what became of the run.
@@ -51,21 +59,27 @@ class Runs(Protocol):
         the request noted, so that its code sees the cancellation; so does a RUNNING one's owner. One that has
         ended stays as it is. Raises UnknownRun. Children are left to the owner.
         """
+        ...
 
     async def cancelled(self, runs: Collection[int]) -> Sequence[tuple[int, str]]:
         """Which of these runs somebody asked to cancel, and why."""
+        ...
 
     async def requeue(self, run_id: str, *, now: int) -> RunRecord:
         """Queue a DIVERGED run again. Raises UnknownRun, RunConflict when it is in another state."""
+        ...
 
     async def copy_journal(self, source: int, target: int, keys: Collection[str], *, now: int) -> None:
         """Give a run that has not started the lines of another with these keys, and make it due.
 
-        It is how a rerun keeps results. Until then the run should be created with a `due` far away, so that no node starts it without its lines.
+        It is how a rerun keeps results. Until then the run should be created with a `due` far away, so
+        that no node starts it without its lines.
         """
 
     async def children(self, run: int) -> Sequence[RunRecord]:
         """The runs started by this one."""
+        ...
 
     def changed(self) -> bool:
         """True when another process or thread has written since the last call. Cheap; may say True in vain."""
+        ...

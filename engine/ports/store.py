@@ -17,6 +17,7 @@ class Store(Runs, Journal, Nodes, Pools, History, Protocol):
     @property
     def description(self) -> str:
         """For people: what it is, where, and which durability is on."""
+        ...
 
     async def open(self) -> None:
         """Connect, migrate, check. Raises StoreError with the way out; leaves nothing half written."""

@@ -64,6 +64,7 @@ class Telemetry(Protocol):
 
         There is no way back: call it in a context that ends with the task.
         """
+        ...
 
     def exported(self) -> Sequence[tuple[int, int]]:
         """Since the last call: run number and the `seq` up to which its spans have reached the backend."""

@@ -26,13 +26,16 @@ class Writer(Protocol):
     @property
     def num(self) -> int:
         """The store's number of the run."""
+        ...
 
     @property
     def epoch(self) -> int:
         """The fence of everything written for it."""
+        ...
 
     def take_lines(self) -> tuple[list[Entry], Callable[[], None]]:
         """The lines recorded since the last call, and what to call when they are on disk; the group is closed."""
+        ...
 
     def written(self, lines: list[Entry]) -> None:
         """These lines are on disk."""

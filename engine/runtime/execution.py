@@ -42,6 +42,10 @@ async def execute(node: Node, record: RunRecord, flow: Flow[..., Any], arrived: 
     session = Session(node, record, flow, journal, signals)
     arrived(session)
     node.telemetry.started(session.identity, record)
+    if unsent := [line for line in journal if line.seq > record.exported and line.epoch > 0]:
+        node.telemetry.recorded(
+            session.identity, unsent
+        )  # what the last owner may not have sent; span ids are the same
     try:
         await _stay(node, session, flow)
     finally:
@@ -175,9 +179,7 @@ async def _end(
     if state is RunState.FAILED and error is not None:
         _log.error("run %s of %s failed: %s: %s", record.id, record.flow, type(error).__name__, error)
     ended = replace(record, state=state, result=result, result_blob=blob, error=failure, ended=at, owner=None)
-    node.telemetry.ended(
-        session.identity, ended, started=record.started or record.created, ended=at, outcome=state.value, error=failure
-    )
+    node.tell_end(session.identity, ended)
     node.run_ended(ended)
 
 

@@ -24,22 +24,27 @@ class Host(Protocol):
     @property
     def clock(self) -> Clock:
         """Where the time comes from."""
+        ...
 
     @property
     def commit(self) -> GroupCommit:
         """Where lines go."""
+        ...
 
     @property
     def telemetry(self) -> Recorder:
         """Who hears of lines that are on disk."""
+        ...
 
     @property
     def effects_forbidden(self) -> bool:
         """True in a rehearsal."""
+        ...
 
     @property
     def attach(self) -> Callable[[RunIdentity, int], object] | None:
         """How a body's span becomes the current one; None when nobody could see it."""
+        ...
 
     def may_park(self, session: Session) -> None:
         """The run has begun to wait for something that may take long."""
@@ -58,6 +63,7 @@ class Host(Protocol):
 
     def in_thread(self, context: Context, fn: Callable[[], Any]) -> asyncio.Future[Any]:
         """Run a plain function in a worker thread. Cancelling the future does not stop the thread."""
+        ...
 
     async def acquire(self, pool: Pool, run: int, key: str) -> None:
         """Wait for a slot. Cancelling gives up the place in the line."""
@@ -67,18 +73,22 @@ class Host(Protocol):
 
     async def start_child(self, run: NewRun) -> RunRecord:
         """Create a child run, or find it."""
+        ...
 
     def watch(self, num: int) -> asyncio.Future[RunRecord]:
         """Done when the run has ended."""
+        ...
 
     async def cancel_child(self, run_id: str, reason: str) -> None:
         """Ask for cancellation of a child run."""
 
     async def load(self, data: bytes, blob: str | None) -> bytes:
         """A value of the journal, wherever it is kept."""
+        ...
 
     async def keep(self, run_id: str, key: str, data: bytes) -> tuple[bytes, str | None]:
         """Put a value where it belongs: what the journal holds, and the name of the blob if it went there."""
+        ...
 
     def background(self, work: Coroutine[Any, Any, None], name: str) -> None:
         """Run something to its end, outside any run."""

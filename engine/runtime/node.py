@@ -22,19 +22,25 @@ from engine.model.run import ENDED, LogLine, NewRun, NodeRecord, RunRecord, RunS
 from engine.ports.blobs import Blobs
 from engine.ports.clock import Cancellable, Clock
 from engine.ports.store import Store
-from engine.ports.telemetry import RunIdentity, Telemetry
+from engine.ports.telemetry import WHOLE, RunIdentity, Telemetry
 from engine.runtime import execution, scoping
 from engine.runtime.commit import GroupCommit
 from engine.runtime.loopwatch import LoopWatch
 from engine.runtime.runlog import RunLog
 from engine.runtime.service import Service, supervise
-from engine.runtime.session import Closing, Session
+from engine.runtime.session import Closing, Session, identity_of
 from engine.runtime.slots import Slots
 from engine.settings import NodeSettings
 
 _log = logging.getLogger("headrace.node")
 
 PRUNE_BATCH: Final = 500
+
+SENT_WITHIN: Final = 600 * 10**9
+"""Nanoseconds. A node that starts sends the traces of runs that ended this shortly before once more, if need be."""
+
+SENT_AGAIN: Final = 1_000
+
 BATCH_PAUSE: Final = 0.05
 
 ProgressListener = Callable[[int, str, float, "float | None", str], None]
@@ -74,6 +80,7 @@ class Node:
         self._watched: dict[int, list[asyncio.Future[RunRecord]]] = {}
         self._background: set[asyncio.Task[None]] = set()
         self._signal_mark = 0
+        self._sent_last: dict[int, int] = {}
 
     def services(self) -> list[Service]:
         """What a node consists of, in the order of starting."""
@@ -228,13 +235,44 @@ class Node:
 
     async def _marks(self, ready: Callable[[], None]) -> None:
         """Note how far the spans of each run have been exported, so that a crash loses none and repeats few."""
+        if self.attach is not None:
+            await self._send_again()
         ready()
         while True:
             await asyncio.sleep(0.5)
             for num, seq in self.telemetry.exported():
                 session = self.sessions.get(num)
-                if session is not None and session.closing is None:
-                    self.commit.change(Exported(num, seq), session.epoch)
+                epoch = session.epoch if session is not None and session.closing is None else self._sent_last.get(num)
+                if epoch is not None:
+                    self.commit.change(Exported(num, seq), epoch)
+                if seq == WHOLE:
+                    self._sent_last.pop(num, None)
+
+    async def _send_again(self) -> None:
+        """Export what ended runs of the last minutes may have lost when their node died before it was sent."""
+        since = self.clock.now() - SENT_WITHIN
+        for record in await self.store.list_runs(states=ENDED, limit=SENT_AGAIN):
+            if record.exported < WHOLE and record.ended is not None and record.ended > since:
+                identity = identity_of(record)
+                lines = [
+                    line for line in await self.store.read(record.num) if line.seq > record.exported and line.epoch
+                ]
+                if lines:
+                    self.telemetry.recorded(identity, lines)
+                self.tell_end(identity, record)
+
+    def tell_end(self, identity: RunIdentity, record: RunRecord) -> None:
+        """Report the end of a run that is on disk."""
+        if len(self._sent_last) < SENT_AGAIN * 10:
+            self._sent_last[record.num] = record.epoch
+        self.telemetry.ended(
+            identity,
+            record,
+            started=record.started or record.created,
+            ended=record.ended or record.created,
+            outcome=record.state.value,
+            error=record.error,
+        )
 
     async def _pruning(self, ready: Callable[[], None]) -> None:
         """Forget finished runs that are old enough, a few at a time."""

@@ -552,7 +552,7 @@ def identity_of(record: RunRecord) -> RunIdentity:
         parent=record.parent_span,
         sampled=record.sampled,
         trigger="subflow" if record.parent is not None else "api",
-        root_id=record.id,
+        root_id=record.id.partition("/")[0],
     )
 
 

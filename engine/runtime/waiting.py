@@ -242,9 +242,9 @@ class PlainDeadline(AbstractAsyncContextManager[None]):
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, stack: TracebackType | None
-    ) -> bool | None:
+    ) -> None:
         self._timer.cancel()
-        return await self._timeout.__aexit__(kind, error, stack)
+        await self._timeout.__aexit__(kind, error, stack)
 
 
 def _session_here() -> Session:

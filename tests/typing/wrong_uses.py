@@ -31,6 +31,10 @@ def total(receipts: list[Receipt]) -> int:
     return len(receipts)
 
 
+@task
+async def nothing() -> None: ...
+
+
 @flow
 async def bill(order: Order, copies: int = 1) -> Receipt:
     return await charge(order)
@@ -68,6 +72,8 @@ async def maps_are_checked(orders: list[Order]) -> None:
     await charge.map(orders, errors="ignore")  # error
     await charge.map(orders, concurrency="many")  # error
     await charge.map(7)  # error
+    await charge.map([1, 2])  # error: pyright
+    await nothing.map([1])  # error: pyright
     for _ in charge.map(orders):  # error
         pass
 
