@@ -104,6 +104,7 @@ class MemoryRuns(Tables):
         kept = [entry for _, entry in sorted(self._entries.get(source, {}).items()) if entry.key in keys]
         self._entries[target] = {seq: e._replace(run=target, seq=seq, epoch=0) for seq, e in enumerate(kept)}
         self._rows[target].due = 0
+        self._update(target, wake_at=None)
 
     async def children(self, run: int) -> Sequence[RunRecord]:
         return [record for record in self._records() if record.parent == run]
