@@ -5,13 +5,14 @@ import sqlite3
 from collections import Counter
 from collections.abc import Iterable
 from contextlib import closing
-from datetime import date
+from datetime import date, datetime
 from decimal import Decimal
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import pytest
 
-from engine import Engine, PermanentError, RunFailed
+from engine import Engine, PermanentError, RunFailed, on_schedule
 from flows.sales_report import SALES, Report, sales_report
 from tests.support.command import ROOT, Headrace
 
@@ -161,6 +162,14 @@ async def test_a_second_report_of_a_day_takes_the_place_of_the_first(tmp_path: P
     assert stored_totals(tmp_path / "sales.db") == expected_totals()
 
 
+async def test_is_due_at_eight_every_morning_for_the_day_in_texas(tmp_path: Path) -> None:
+    assert sales_report.options.on == (on_schedule("0 8 * * *", timezone="America/Chicago"),)
+
+    texas = ZoneInfo("America/Chicago")
+    before, report, after = datetime.now(texas), await sales_report(out=tmp_path), datetime.now(texas)
+    assert before.date() <= report.day <= after.date()
+
+
 async def test_runs_in_an_engine(tmp_path: Path) -> None:
     async with Engine(f"sqlite:///{tmp_path / 'state.db'}", flows=[sales_report]) as engine:
         run = await engine.start(sales_report.bind(out=tmp_path, day=DAY))
@@ -192,3 +201,5 @@ def test_goes_on_after_a_kill_between_reading_and_storing(headrace: Headrace, tm
 
     assert stored_totals(out / "sales.db") == published(out) == expected_totals()
     assert headrace.recorded() == Counter(add_up=1, store=1, publish=1)
+    log = (out / "logs" / "sales_report.log").read_text()
+    assert [log.count(line) for line in ("read 8602 rows", "stored 46 categories", "wrote ")] == [1, 1, 1]
