@@ -75,6 +75,7 @@ async def rehearse(store: Store, record: RunRecord, flow: Flow[..., Any], *, blo
         with contextlib.suppress(asyncio.CancelledError, Exception):
             await root
         session.closing = Closing.ENDED
+        scoping.uninstall(loop)
 
 
 def _judge(

@@ -102,6 +102,8 @@ class Engine(Client):
             if self._serving is not None:
                 self._serving.cancel()
                 await asyncio.wait([self._serving])
+                if error is None and not self._serving.cancelled():
+                    self._serving.result()
         finally:
             await self.node.telemetry.close(5.0)
             await self.store.close()

@@ -47,6 +47,7 @@ class Board:
         self.waits: dict[tuple[int, str], Wait] = {}
         self._heard: deque[Sequence[Entry]] = deque()
         self._reports: dict[tuple[int, str], tuple[float, float | None, str]] = {}
+        self._known: dict[int, int] = {}
         self._troubles = 0
 
     def heard(self, entries: Sequence[Entry]) -> None:
@@ -58,10 +59,14 @@ class Board:
         self._reports[run, key] = (done, total, message)
 
     def remember(self, entries: Iterable[Entry]) -> int:
-        """Count what was recorded before this process; answers how many results that is."""
-        known = [e for e in entries if e.kind in (kinds.TASK, kinds.CHILD) and e.outcome == kinds.OK]
-        self.heard(known)
-        return len(known)
+        """Count what was recorded of one run before this process; answers how many results that is."""
+        results = 0
+        for entry in entries:
+            self._known[entry.run] = entry.seq
+            if entry.kind in (kinds.TASK, kinds.CHILD) and entry.outcome == kinds.OK:
+                self._name(entry.name).done += 1
+                results += 1
+        return results
 
     def catch_up(self) -> list[str]:
         """Take in what was heard. Answers what deserves a line of its own: failed attempts, the first few."""
@@ -77,6 +82,8 @@ class Board:
         return self.names.setdefault(name, Name())
 
     def _take(self, entry: Entry) -> str | None:
+        if entry.seq <= self._known.get(entry.run, -1):
+            return None  # a run that is taken up again is reported once more
         at = (entry.run, entry.key)
         if (before := self.running.pop(at, None)) is not None:
             self._name(before.name).running -= 1

@@ -59,7 +59,8 @@ class GroupCommit:
         self._logs: list[LogLine] = []
         self._lines = 0
         self._scheduled = False
-        self._under_way = 0
+        self._formed = 0
+        self._done = 0
         self._idle: list[asyncio.Future[None]] = []
         self._news: dict[Writer, list[Entry]] = {}
 
@@ -110,7 +111,7 @@ class GroupCommit:
     @property
     def free(self) -> bool:
         """True when nothing waits to be written or is being written, and the store writes at once."""
-        return not (self._under_way or self._lines or self._changes) and self._journal.immediate
+        return self._done == self._formed and not (self._lines or self._changes) and self._journal.immediate
 
     def change(self, change: Change, epoch: int, done: Callable[[Exception | None], None] | None = None) -> None:
         """Write a change of a run in the next group; `done` hears of the outcome."""
@@ -127,13 +128,18 @@ class GroupCommit:
             self._scheduled = True
             self._loop.call_soon(self._end_of_pass)
 
+    @property
+    def idle(self) -> bool:
+        """True when everything recorded is on disk and has been announced."""
+        return self._done == self._formed and not (self._writers or self._changes or self._logs or self._news)
+
     def flush(self) -> None:
         """Give everything recorded so far to the store, as one batch."""
         if self._news:
             self._tell()
         if not (self._writers or self._changes or self._logs):
             return
-        if self._under_way and not self._journal.immediate:
+        if self._done < self._formed and not self._journal.immediate:
             return  # the next group gathers while this one is written; `_written` sends it on
         batch = Batch(epochs=self._epochs, logs=self._logs)
         groups: list[tuple[Writer, Callable[[], None]]] = []
@@ -148,10 +154,10 @@ class GroupCommit:
         self._writers, self._changes, self._epochs, self._logs, self._lines = {}, [], {}, [], 0
         if not batch:
             return
-        self._under_way += 1
+        self._formed += 1
 
         def written(fenced: frozenset[int], error: Exception | None) -> None:
-            self._under_way -= 1
+            self._done += 1
             self._announce(groups, changes, fenced, error)
 
         self._journal.write(batch, written)
@@ -159,11 +165,11 @@ class GroupCommit:
     async def flushed(self) -> None:
         """Return when everything recorded before the call is on disk, or lost to an error its run was told of."""
         self.flush()
-        while self._under_way or self._writers or self._changes:
-            waiter = self._loop.create_future()
+        last = self._formed + bool(self._writers or self._changes or self._logs)
+        while self._done < last:
+            waiter: asyncio.Future[None] = self._loop.create_future()
             self._idle.append(waiter)
             await waiter
-            self.flush()
 
     def _end_of_pass(self) -> None:
         self._scheduled = False

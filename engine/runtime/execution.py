@@ -222,7 +222,7 @@ async def _write(node: Node, session: Session, change: Change) -> bool:
 
 def _deadline(node: Node, session: Session) -> Any:
     record = session.record
-    if record.timeout is None:
+    if record.timeout is None or session.overdue_at is None:
         return None
     limit = record.timeout / 1e9
 
@@ -232,7 +232,7 @@ def _deadline(node: Node, session: Session) -> Any:
         )
         session.cancel(f"timeout of {limit:g} s")
 
-    return node.clock.call_at((record.started or record.created) + record.timeout, expire)
+    return node.clock.call_at(session.overdue_at, expire)
 
 
 async def _ended(task: asyncio.Task[Any]) -> None:

@@ -27,11 +27,13 @@ class RunLog(logging.Handler):
 
     def __init__(
         self,
+        host: object,
         loop: asyncio.AbstractEventLoop,
         keep: Callable[[list[LogLine]], None],
         report: Callable[[RunIdentity, LogLine], None],
     ) -> None:
         super().__init__(logging.INFO)
+        self._host = host
         self._loop = loop
         self._thread = threading.get_ident()
         self._keep = keep
@@ -45,6 +47,8 @@ class RunLog(logging.Handler):
         if scope is None:
             return
         session = cast("Session", scope.session)
+        if session.host is not self._host:
+            return  # another engine of this program keeps it
         try:
             message = self._text(record)
         except Exception:  # noqa: BLE001 - logging's own convention: a bad format string is reported, not raised

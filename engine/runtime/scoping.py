@@ -7,6 +7,7 @@ from collections.abc import Callable, Coroutine
 from contextvars import copy_context
 from types import CodeType
 from typing import Any, Final, Protocol, cast
+from weakref import WeakKeyDictionary
 
 from engine.context import CURRENT, RunScope
 from engine.core.canonical import canonical, digest
@@ -23,6 +24,10 @@ _WRAPPERS: Final[dict[str, Callable[[dict[str, Any]], Any]]] = {
     "TaskGroup._run_wrapped_task": lambda local: local.get("coro"),  # anyio before that
 }
 """Library coroutines that only carry a user's: the one inside gives the branch its name."""
+
+
+_users: Final[WeakKeyDictionary[asyncio.AbstractEventLoop, int]] = WeakKeyDictionary()
+"""How many nodes need the factory of a loop: a program may embed several engines."""
 
 
 class Branches(Protocol):
@@ -47,15 +52,20 @@ class ScopedTask(asyncio.Task[Any]):
 
 
 def install(loop: asyncio.AbstractEventLoop) -> None:
-    """Put the factory in front of the loop's own. Doing it twice does nothing."""
+    """Put the factory in front of the loop's own, for one more user."""
     previous = loop.get_task_factory()
+    _users[loop] = _users.get(loop, 0) + 1
     if not getattr(previous, "headrace", False):
         loop.set_task_factory(_factory(previous))
 
 
 def uninstall(loop: asyncio.AbstractEventLoop) -> None:
-    """Give the loop its own factory back, unless somebody has put another one in front of ours."""
+    """One user fewer; after the last one the loop gets its own back, unless somebody put another in front of ours."""
     current = loop.get_task_factory()
+    _users[loop] = _users.get(loop, 1) - 1
+    if _users[loop] > 0:
+        return
+    del _users[loop]
     if getattr(current, "headrace", False):
         loop.set_task_factory(current.previous)  # type: ignore[union-attr]
 

@@ -88,6 +88,7 @@ class Session:
         self.cancelling = False
         self.cancel_reason: str | None = None
         self.overdue: Exception | None = None
+        self.overdue_at = None if record.timeout is None else (record.started or record.created) + record.timeout
         self.park_check: asyncio.TimerHandle | None = None
         self.parked_until: int | None = None
         self.parked_children: list[int] = []
@@ -275,6 +276,9 @@ class Session:
             raise asyncio.CancelledError(self.closing.value)
         commit = self.host.commit
         if scope.body is not None:
+            if not self._lines and commit.free and commit.now(self, line):
+                self.group += 1
+                return
             self.add(line)
             await commit.flushed()
         elif self.settle_now(line, me):
@@ -510,7 +514,7 @@ class Session:
 
     def wake_at(self) -> int | None:
         """The earliest time that any wait of this run ends by itself."""
-        times = [when for when in self.waits.values() if when is not None]
+        times = [when for when in (*self.waits.values(), self.overdue_at) if when is not None]
         return min(times) if times else None
 
     def _check_caller(self, what: str) -> None:

@@ -35,7 +35,7 @@ _REAL_TIME: Final = frozenset({"sleep", "wait_for", "shield"})
 def moves(node: Node, clock: VirtualClock) -> bool:
     """True while something in the engine is on its way: look again after another pass of the loop."""
     commit = node.commit
-    if commit._scheduled or commit._under_way or commit._lines or commit._changes:
+    if commit._scheduled or not commit.idle:
         return True
     if clock.ringing or node._wake.is_set() or node._background:
         return True
