@@ -14,6 +14,7 @@ _MACHINERY: Final = (
     f"{Path(__file__).parent}/",
     f"{Path(asyncio.__file__).parent}/",
     f"{Path(asyncio.__file__).parent.parent}/concurrent/futures/",
+    f"{Path(asyncio.__file__).parent.parent}/importlib/",
     "<frozen importlib",
 )
 """Where frames come from that say nothing about the user's mistake."""

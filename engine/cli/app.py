@@ -24,12 +24,8 @@ app = typer.Typer(
 )
 
 
-@app.callback()
-def headrace(
-    version: Annotated[bool, typer.Option("--version", help="Print the version and exit.", is_eager=True)] = False,
-) -> None:
-    """Durable flows: run ordinary async Python, kill it at any moment, go on where it was."""
-    if version:
+def _print_version(asked: bool) -> None:
+    if asked:
         from importlib import metadata
 
         try:
@@ -37,6 +33,15 @@ def headrace(
         except metadata.PackageNotFoundError:
             typer.echo("headrace, not installed: run from its source")
         raise typer.Exit
+
+
+@app.callback()
+def headrace(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and exit.")
+    ] = False,
+) -> None:
+    """Durable flows: run ordinary async Python, kill it at any moment, go on where it was."""
 
 
 app.command("run")(run.run)

@@ -33,7 +33,7 @@ def describe(error: BaseException) -> Failure:
     stack = "".join(traceback.format_exception(error))
     return Failure(
         type=f"{kind.__module__}:{kind.__qualname__}",
-        message=_message(error)[:MESSAGE_LIMIT],
+        message=_told(error)[:MESSAGE_LIMIT],
         args=_plain_args(error),
         notes=[str(note) for note in getattr(error, "__notes__", [])],
         traceback=stack[-TRACEBACK_LIMIT:],
@@ -106,6 +106,15 @@ def _plain_args(error: BaseException) -> list[Any] | None:
     except (TypeError, ValueError, RecursionError):
         return None
     return args if json.loads(data) == args and len(data) <= TRACEBACK_LIMIT else None
+
+
+def _told(error: BaseException) -> str:
+    """The text of an exception; that of a group names its first member, which is what people look for."""
+    text = _message(error)
+    first = error
+    while isinstance(first, BaseExceptionGroup):
+        first = first.exceptions[0]
+    return text if first is error else f"{text}: {type(first).__name__}: {_message(first)}"
 
 
 def _message(error: BaseException) -> str:

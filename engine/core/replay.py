@@ -127,13 +127,16 @@ class Replay:
         """Why a step without a record is not simply new work; None when it is.
 
         Ask when replay has come to rest. A record of the same name in the same scope with other arguments, or of
-        the same name and arguments in any scope, that nobody has asked for, is divergence.
+        the same name and arguments in any scope, that nobody has asked for, is divergence. Lines that a rerun was
+        given (their epoch is 0) are an offer, not this run's own story: they may go unasked.
         """
         scope = scope_of(key)
         here = self._by_place.get((scope, name))
         anywhere = self._by_call.get((name, args))
         unasked = [*(here or {}).values()] or [*(anywhere or {}).values()]
-        unasked = [line for line in unasked if line.outcome != kinds.CANCELLED and not is_inner(line.key)]
+        unasked = [
+            line for line in unasked if line.epoch and line.outcome != kinds.CANCELLED and not is_inner(line.key)
+        ]
         if not unasked:
             return None
         return Divergence(asked=name, asked_args=args, recorded=tuple(unasked), scope=scope)

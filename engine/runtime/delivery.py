@@ -195,7 +195,7 @@ class Delivery:
         if missing and self._newcomers:
             # Nothing but the engine can move this flow, and it asks for work that is not in the group: let the
             # newcomers be judged first, since an unasked record may be what one of them has become.
-            self._admit()
+            self._stray()
             return
         self._hand_over(group)
 
@@ -203,9 +203,18 @@ class Delivery:
         self._grace = None
         if self.replaying and self._replay is not None:
             if self._newcomers:
-                self._admit()
+                self._stray()
             else:
                 self._hand_over(self._replay.group())
+
+    def _stray(self) -> None:
+        """The flow leaves the recorded order: from here on it gets what it asks for when it asks for it.
+
+        What was recorded and is asked for later is delivered then, and its new place is recorded.
+        """
+        while self.replaying and self._replay is not None:
+            self._hand_over(self._replay.group())
+        self._admit()
 
     def _hand_over(self, group: list[str]) -> None:
         assert self._replay is not None

@@ -406,9 +406,9 @@ class Session:
         match self.of.options.on_divergence:
             case "rerun":
                 return None
-            case "reuse":
+            case "reuse" if len(found.recorded) == 1:
                 return replay.take(found.recorded[0].key)
-            case "stop":
+            case _:  # several records could be meant, and none may be taken for another
                 self.close(Closing.DIVERGED, found)
                 raise asyncio.CancelledError("diverged")
 
