@@ -67,10 +67,13 @@ def _normal_form(fn: Any) -> str:
     except (OSError, TypeError, SyntaxError):
         return str(fn.__code__.co_code.hex())
     for node in ast.walk(tree):
-        body = getattr(node, "body", None)
-        if isinstance(body, list) and len(body) > 1 and _is_docstring(body[0]):
+        body: list[ast.AST] = node.body if isinstance(node, _BODIES) else []
+        if len(body) > 1 and _is_docstring(body[0]):
             body.pop(0)
     return ast.dump(tree)
+
+
+_BODIES = (ast.Module, ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
 
 
 def _is_docstring(node: object) -> bool:

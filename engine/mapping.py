@@ -13,6 +13,7 @@ from collections.abc import (
     Generator,
     Iterable,
     Mapping,
+    Sized,
 )
 from typing import Any, Generic, Protocol, TypeVar
 
@@ -155,5 +156,5 @@ def _reporter(name: str, items: object) -> Callable[[asyncio.Task[Any]], None]:
     scope = CURRENT.get()
     if scope is None:
         return lambda _: None
-    total = len(items) if hasattr(items, "__len__") else None
+    total = len(items) if isinstance(items, Sized) else None
     return scope.session.progress_of(name, total)

@@ -91,13 +91,13 @@ def resolve_hints(fn: Callable[..., Any]) -> dict[str, Any]:
 def _resolve_one_by_one(fn: Callable[..., Any]) -> dict[str, Any]:
     """One unresolvable annotation (a name imported for type checkers only) must not cost the others."""
     resolved: dict[str, Any] = {}
-    closure = inspect.getclosurevars(fn).nonlocals if inspect.isfunction(fn) else {}
+    closure: dict[str, Any] = dict(inspect.getclosurevars(fn).nonlocals) if inspect.isfunction(fn) else {}
     for name, hint in getattr(fn, "__annotations__", {}).items():
         if not isinstance(hint, str):
             resolved[name] = hint
             continue
         try:
-            resolved[name] = eval(hint, getattr(fn, "__globals__", {}), dict(closure))  # noqa: S307 - the author's own annotation
+            resolved[name] = eval(hint, getattr(fn, "__globals__", {}), closure)  # noqa: S307 - the author's own annotation
         except NameError:
             continue
     return resolved

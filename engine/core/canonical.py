@@ -80,9 +80,9 @@ def _other(value: object, known: Known | None, depth: int) -> str:
         return f"{kind.__qualname__}.{value.name}"
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         return _fields(value, [f.name for f in dataclasses.fields(value) if f.compare], known, depth)
-    model_fields = getattr(kind, "__pydantic_fields__", None)
-    if isinstance(model_fields, dict):
-        extra = getattr(value, "__pydantic_extra__", None) or {}
+    model_fields: dict[str, object] | None = getattr(kind, "__pydantic_fields__", None)
+    if model_fields is not None:
+        extra: dict[str, object] = getattr(value, "__pydantic_extra__", None) or {}
         return _fields(value, [*model_fields, *extra], known, depth)
     attrs = getattr(kind, "__attrs_attrs__", None)
     if attrs is not None:

@@ -6,7 +6,7 @@ import dataclasses
 import math
 import warnings
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from engine.model.errors import NotStorable
 
@@ -17,7 +17,7 @@ class Codec:
     A missing annotation counts as `Any`: JSON types come back as they went in, everything else is refused.
     """
 
-    __slots__ = ("_adapter", "_dump", "_load", "declared", "label")
+    __slots__ = ("_adapter", "_dump", "_load", "_validate", "declared", "label")
 
     def __init__(self, declared: Any, label: str) -> None:
         self.declared = declared
@@ -49,12 +49,12 @@ class Codec:
         self._adapter = adapter
         self._dump = adapter.serializer.to_json
         self._load = adapter.validator.validate_json
+        self._validate = adapter.validate_python
 
     def validate(self, value: Any) -> Any:
         """A value of the declared type, coerced where pydantic's lax mode does so. Raises ValueError."""
-        if self._adapter is None:
-            self._build()
-        return self._adapter.validate_python(value)
+        self.prepare()
+        return self._validate(value)
 
     def encode(self, value: Any) -> bytes:
         """JSON of a value. Raises NotStorable."""
@@ -105,7 +105,7 @@ _EXACT: Final = frozenset({str, int, bool, bytes, type(None)})
 
 def same(a: Any, b: Any) -> bool:
     """Equal in value and in type at every level, NaN equal to itself."""
-    kind = type(a)
+    kind: type[Any] = type(a)
     if kind is not type(b):
         return False
     if kind in _EXACT:
@@ -113,9 +113,10 @@ def same(a: Any, b: Any) -> bool:
     if kind is float:
         return a == b or (math.isnan(a) and math.isnan(b))
     if isinstance(a, (list, tuple)):
-        return len(a) == len(b) and all(map(same, a, b))
+        return len(cast("list[Any]", a)) == len(b) and all(map(same, cast("list[Any]", a), b))
     if isinstance(a, Mapping):
-        return len(a) == len(b) and all(key in b and same(item, b[key]) for key, item in a.items())
+        items = cast("Mapping[Any, Any]", a).items()
+        return len(items) == len(b) and all(key in b and same(item, b[key]) for key, item in items)
     if dataclasses.is_dataclass(a):
         return all(same(getattr(a, f.name), getattr(b, f.name)) for f in dataclasses.fields(a) if f.compare)
     if hasattr(kind, "__pydantic_fields__"):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import traceback
 from importlib import import_module
-from typing import Any, Final, TypedDict
+from typing import Any, Final, TypedDict, cast
 
 from engine.model.errors import TaskFailed
 
@@ -29,7 +29,7 @@ class Failure(TypedDict):
 def describe(error: BaseException) -> Failure:
     """The record of an exception. Never raises: what cannot be kept is left out."""
     kind = type(error)
-    members = getattr(error, "exceptions", None)
+    members = members_of(error)
     stack = "".join(traceback.format_exception(error))
     return Failure(
         type=f"{kind.__module__}:{kind.__qualname__}",
@@ -37,7 +37,7 @@ def describe(error: BaseException) -> Failure:
         args=_plain_args(error),
         notes=[str(note) for note in getattr(error, "__notes__", [])],
         traceback=stack[-TRACEBACK_LIMIT:],
-        errors=[describe(member) for member in members] if isinstance(members, tuple) else None,
+        errors=[describe(member) for member in members] or None,
     )
 
 
@@ -108,12 +108,17 @@ def _plain_args(error: BaseException) -> list[Any] | None:
     return args if json.loads(data) == args and len(data) <= TRACEBACK_LIMIT else None
 
 
+def members_of(error: BaseException) -> tuple[BaseException, ...]:
+    """The exceptions in a group; none for any other exception."""
+    return cast("BaseExceptionGroup[BaseException]", error).exceptions if isinstance(error, BaseExceptionGroup) else ()
+
+
 def _told(error: BaseException) -> str:
     """The text of an exception; that of a group names its first member, which is what people look for."""
     text = _message(error)
     first = error
-    while isinstance(first, BaseExceptionGroup):
-        first = first.exceptions[0]
+    while members := members_of(first):
+        first = members[0]
     return text if first is error else f"{text}: {type(first).__name__}: {_message(first)}"
 
 

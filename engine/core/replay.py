@@ -38,7 +38,7 @@ class Divergence:
 class History:
     """What is known of one key besides its final record."""
 
-    attempts: list[Entry] = field(default_factory=list)
+    attempts: list[Entry] = field(default_factory=list[Entry])
     started: Entry | None = None
     wait: Entry | None = None
 

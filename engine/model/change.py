@@ -67,10 +67,10 @@ Change: TypeAlias = Ended | Parked | Released | Exported | Adopted
 class Batch:
     """Everything one group commit writes. `epochs` has the fence of every run it touches."""
 
-    entries: list[Entry] = field(default_factory=list)
-    changes: list[Change] = field(default_factory=list)
-    logs: list[LogLine] = field(default_factory=list)
-    epochs: dict[int, int] = field(default_factory=dict)
+    entries: list[Entry] = field(default_factory=list[Entry])
+    changes: list[Change] = field(default_factory=list[Change])
+    logs: list[LogLine] = field(default_factory=list[LogLine])
+    epochs: dict[int, int] = field(default_factory=dict[int, int])
 
     def __bool__(self) -> bool:
         return bool(self.entries or self.changes or self.logs)

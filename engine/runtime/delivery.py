@@ -18,6 +18,7 @@ from collections.abc import Callable
 from typing import Final
 
 from engine.core.replay import Replay
+from engine.runtime.futures import awaited_by
 
 QUIET: Final = 8
 """Passes without a runnable task. Covers six gathers nested without a task in between, which no program needs."""
@@ -168,7 +169,7 @@ class Delivery:
         for task in self.tasks:
             if task in inside:
                 continue
-            waiter = task._fut_waiter  # type: ignore[attr-defined]
+            waiter = awaited_by(task)
             if waiter is None or waiter.done():
                 return True
         return False

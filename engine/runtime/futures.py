@@ -15,6 +15,12 @@ def resolve(future: asyncio.Future[T], value: T) -> None:
         future.set_result(value)
 
 
+def awaited_by(task: asyncio.Task[Any]) -> asyncio.Future[Any] | None:
+    """The future a task waits for; None while it can run. An attribute of asyncio's own, there since its first days."""
+    waiting: asyncio.Future[Any] | None = getattr(task, "_fut_waiter", None)
+    return waiting
+
+
 def waker(future: asyncio.Future[None]) -> Callable[..., None]:
     """A callback that resolves the future, whatever it is called with."""
 

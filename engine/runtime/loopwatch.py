@@ -8,7 +8,7 @@ import sys
 import threading
 import time
 import traceback
-from types import FrameType
+from types import CodeType, FrameType
 
 from engine.context import CURRENT, RunScope
 from engine.runtime.driving import Driven
@@ -75,11 +75,14 @@ class LoopWatch:
         )
 
 
+_DRIVING: CodeType = vars(Driven)["__await__"].__code__
+
+
 def _scope_of(frame: FrameType | None) -> RunScope | None:
     """The innermost scope on a stack: the drivers of task bodies are in it, with their contexts."""
     while frame is not None:
-        driven = frame.f_locals.get("self") if frame.f_code is Driven.__await__.__code__ else None
-        if isinstance(driven, Driven):
+        if frame.f_code is _DRIVING:
+            driven: Driven[object] = frame.f_locals["self"]
             return driven.context.get(CURRENT)
         frame = frame.f_back
     return None

@@ -11,9 +11,10 @@ import asyncio
 import gc
 from collections.abc import Collection, Container, Iterator
 from types import AsyncGeneratorType, CodeType, CoroutineType
-from typing import Any, Final, Protocol, TypeAlias
+from typing import Any, Final, Protocol, TypeAlias, cast
 
 from engine import context as ours
+from engine.runtime.futures import awaited_by
 
 _INTERNAL: Final = frozenset(
     {
@@ -53,13 +54,14 @@ def only_ours(tasks: Collection[asyncio.Task[Any]], waits: Container[object], tu
 
 
 def _ours(task: asyncio.Task[Any], waits: Container[object], turns: Turns) -> bool:
-    waiter = task._fut_waiter  # type: ignore[attr-defined]
+    waiter = awaited_by(task)
     if waiter is None or waiter.done() or _under_a_clock(task.get_coro()):
         return False  # what is done already, a signal that has come, would be lost with the memory it is in
     if waiter in waits or turns.is_turn(waiter) or isinstance(waiter, asyncio.Task):
         return True
     if type(waiter).__name__ == "_GatheringFuture":
-        return all(isinstance(child, asyncio.Task) or child in waits for child in waiter._children)
+        children: list[object] = getattr(waiter, "_children", [])
+        return all(isinstance(child, asyncio.Task) or child in waits for child in children)
     return _is_internal(_innermost(task.get_coro()))
 
 
@@ -86,8 +88,8 @@ def chain(coro: object) -> Iterator[Suspended]:
     """A suspended coroutine, what it awaits, and so on, down to the one that waits for a future."""
     while coro is not None:
         if isinstance(coro, (CoroutineType, AsyncGeneratorType)):
-            yield coro
-        coro = _awaited(coro)
+            yield cast("Suspended", coro)
+        coro = _awaited(cast("object", coro))
 
 
 def code_of(coro: Suspended) -> CodeType:

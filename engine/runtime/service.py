@@ -8,6 +8,8 @@ from dataclasses import dataclass
 import anyio
 from anyio.abc import TaskStatus
 
+from engine.core.failure import members_of
+
 
 @dataclass(frozen=True, slots=True)
 class Service:
@@ -48,6 +50,6 @@ async def _started(service: Service, *, task_status: TaskStatus[None]) -> None:
 
 def _first(errors: BaseExceptionGroup[BaseException]) -> BaseException:
     error: BaseException = errors
-    while isinstance(error, BaseExceptionGroup):
-        error = error.exceptions[0]
+    while members := members_of(error):
+        error = members[0]
     return error

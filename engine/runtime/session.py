@@ -10,7 +10,7 @@ from contextlib import AbstractAsyncContextManager
 from datetime import UTC, datetime, timedelta
 from enum import Enum
 from hashlib import blake2b
-from typing import Any, Final, TypeAlias, TypeVar
+from typing import Any, Final, TypeAlias, TypeVar, cast
 
 from engine.context import CURRENT, RunScope
 from engine.core.canonical import digest
@@ -25,6 +25,7 @@ from engine.model.run import RunRecord, Signal
 from engine.ports.telemetry import RunIdentity
 from engine.runtime import childruns, performing, waiting
 from engine.runtime.delivery import Delivery
+from engine.runtime.futures import resolve
 from engine.runtime.host import Host
 from engine.runtime.parking import only_ours
 from engine.task import Task
@@ -534,10 +535,10 @@ class Session:
 
 def _deliver(turns: list[Turn]) -> None:
     for turn in turns:
-        if not isinstance(turn, asyncio.Future):
+        if isinstance(turn, asyncio.Future):
+            resolve(cast("asyncio.Future[None]", turn), None)
+        else:
             turn()
-        elif not turn.done():
-            turn.set_result(None)
 
 
 def _moment(at: int) -> datetime:
