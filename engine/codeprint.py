@@ -67,7 +67,7 @@ def _normal_form(fn: Any) -> str:
     except (OSError, TypeError, SyntaxError):
         return str(fn.__code__.co_code.hex())
     for node in ast.walk(tree):
-        body: list[ast.AST] = node.body if isinstance(node, _BODIES) else []
+        body = node.body if isinstance(node, _BODIES) else []
         if len(body) > 1 and _is_docstring(body[0]):
             body.pop(0)
     return ast.dump(tree)

@@ -119,7 +119,7 @@ async def wait_for(signal: str, declared: Any = Any, *, timeout: timedelta | flo
 
 
 def timeout(limit: timedelta | float) -> AbstractAsyncContextManager[None]:
-    """Put a recorded deadline around a block: `async with timeout(timedelta(hours=1)): ...`.
+    """Put a recorded deadline around a block, by `async with`.
 
     Raises TimeoutError at the end of the block whose time has passed. The deadline counts from when the block was
     first entered, also over a crash.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import math
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, Final, cast
 
 from engine.model.errors import NotStorable
@@ -103,27 +103,36 @@ _EXACT: Final = frozenset({str, int, bool, bytes, type(None)})
 """Types of which an equal value of the same type is the same in every respect."""
 
 
-def same(a: Any, b: Any) -> bool:
+def same(a: object, b: object) -> bool:
     """Equal in value and in type at every level, NaN equal to itself."""
-    kind: type[Any] = type(a)
+    kind = type(a)
     if kind is not type(b):
         return False
     if kind in _EXACT:
-        return bool(a == b)
-    if kind is float:
+        return a == b
+    if isinstance(a, float) and isinstance(b, float):
         return a == b or (math.isnan(a) and math.isnan(b))
-    if isinstance(a, (list, tuple)):
-        return len(cast("list[Any]", a)) == len(b) and all(map(same, cast("list[Any]", a), b))
+    if issubclass(kind, (list, tuple)):
+        first, second = (list(cast("Iterable[object]", side)) for side in (a, b))
+        return _same_items(first, second)
     if isinstance(a, Mapping):
-        items = cast("Mapping[Any, Any]", a).items()
-        return len(items) == len(b) and all(key in b and same(item, b[key]) for key, item in items)
+        return _same_mappings(cast("Mapping[object, object]", a), cast("Mapping[object, object]", b))
     if dataclasses.is_dataclass(a):
         return all(same(getattr(a, f.name), getattr(b, f.name)) for f in dataclasses.fields(a) if f.compare)
     if hasattr(kind, "__pydantic_fields__"):
-        return same(dict(a), dict(b))
+        return _same_mappings(vars(a), vars(b))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # array libraries warn, then answer with something that is not a bool
         return (a == b) is True
+
+
+def _same_items(a: list[object], b: list[object]) -> bool:
+    return len(a) == len(b) and all(map(same, a, b))
+
+
+def _same_mappings(a: Mapping[object, object] | dict[str, Any], b: Mapping[object, object] | dict[str, Any]) -> bool:
+    other = dict[object, object](b.items())
+    return len(a) == len(other) and all(key in other and same(item, other[key]) for key, item in a.items())
 
 
 def shorten(value: object, limit: int = 80) -> str:

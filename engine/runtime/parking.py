@@ -11,7 +11,7 @@ import asyncio
 import gc
 from collections.abc import Collection, Container, Iterator
 from types import AsyncGeneratorType, CodeType, CoroutineType
-from typing import Any, Final, Protocol, TypeAlias, cast
+from typing import Any, Final, Protocol, TypeAlias, TypeGuard
 
 from engine import context as ours
 from engine.runtime.futures import awaited_by
@@ -87,9 +87,14 @@ def _clocked(coro: Suspended) -> bool:
 def chain(coro: object) -> Iterator[Suspended]:
     """A suspended coroutine, what it awaits, and so on, down to the one that waits for a future."""
     while coro is not None:
-        if isinstance(coro, (CoroutineType, AsyncGeneratorType)):
-            yield cast("Suspended", coro)
-        coro = _awaited(cast("object", coro))
+        if is_suspended(coro):
+            yield coro
+        coro = _awaited(coro)
+
+
+def is_suspended(link: object) -> TypeGuard[Suspended]:
+    """True for the links that have frames."""
+    return isinstance(link, (CoroutineType, AsyncGeneratorType))
 
 
 def code_of(coro: Suspended) -> CodeType:

@@ -10,7 +10,7 @@ from contextlib import AbstractAsyncContextManager
 from datetime import UTC, datetime, timedelta
 from enum import Enum
 from hashlib import blake2b
-from typing import Any, Final, TypeAlias, TypeVar, cast
+from typing import Any, Final, TypeAlias, TypeVar
 
 from engine.context import CURRENT, RunScope
 from engine.core.canonical import digest
@@ -535,10 +535,10 @@ class Session:
 
 def _deliver(turns: list[Turn]) -> None:
     for turn in turns:
-        if isinstance(turn, asyncio.Future):
-            resolve(cast("asyncio.Future[None]", turn), None)
-        else:
+        if callable(turn):
             turn()
+        else:
+            resolve(turn, None)
 
 
 def _moment(at: int) -> datetime:
