@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Callable, Coroutine
 from contextvars import copy_context
 from types import CodeType
-from typing import Any, Final, Protocol, cast
+from typing import Any, Final
 from weakref import WeakKeyDictionary
 
 from engine.context import CURRENT, RunScope
@@ -30,17 +30,10 @@ _users: Final[WeakKeyDictionary[asyncio.AbstractEventLoop, int]] = WeakKeyDictio
 """How many nodes need the factory of a loop: a program may embed several engines."""
 
 
-class Branches(Protocol):
-    """The side of a session that hears of new asyncio tasks."""
-
-    @property
-    def ended(self) -> bool: ...
-    def branch_created(self, task: asyncio.Task[Any], *, step: bool) -> None: ...
-    def next_ordinal(self) -> int: ...
-
-
 class ScopedTask(asyncio.Task[Any]):
     """A task that hashes by its place in the flow: sets of tasks (`done.pop()`) have the same order on replay."""
+
+    __slots__ = ("_ordinal", "session")
 
     def __init__(self, coro: Coroutine[Any, Any, Any], *, ordinal: int, session: object, **options: Any) -> None:
         self.session = session
@@ -74,10 +67,11 @@ def _factory(previous: Factory | None) -> Factory:
     def create(loop: asyncio.AbstractEventLoop, coro: Coroutine[Any, Any, Any], **options: Any) -> asyncio.Future[Any]:
         context = options.get("context")
         scope = CURRENT.get() if context is None else context.get(CURRENT)
-        if scope is None or (session := cast("Branches", scope.session)).ended:
-            if previous is not None:
-                return previous(loop, coro, **options)
-            return asyncio.Task(coro, loop=loop, **options)
+        if scope is None:
+            return asyncio.Task(coro, loop=loop, **options) if previous is None else previous(loop, coro, **options)
+        session: Any = scope.session  # a Session, which this module must not import; see `runtime/session.py`
+        if session.ended:
+            return asyncio.Task(coro, loop=loop, **options) if previous is None else previous(loop, coro, **options)
         step = getattr(coro, "cr_code", None) in STEP_CODES
         if not step:
             branch = scope.branch(_base(coro))

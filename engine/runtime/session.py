@@ -47,6 +47,9 @@ LARGE: Final = 8_192
 BREATH: Final = 64
 """Steps that one lone chain may take before the loop turns, so that a busy run does not starve the others."""
 
+REPLAYED: Final = 1_000
+"""Recorded steps that one lone chain may take before the loop turns: some 5 ms."""
+
 MAX_LINES: Final = 1_000_000
 """Lines in the journal of one run. Beyond it a flow should hand over to child runs, which have their own."""
 
@@ -393,6 +396,8 @@ class Session:
             except asyncio.CancelledError:
                 self.delivery.withdraw(key)
                 raise
+        elif line.seq % REPLAYED == 0:
+            await asyncio.sleep(0)
         return line
 
     async def _newcomer(self, replay: Replay, key: str, name: str, text: str) -> Entry | None:
