@@ -1,0 +1,119 @@
+"""Replay of 10,000 recorded steps, held against performing them.
+
+Limit   performing the same steps: journaled, traced and exported, as in `tasks.py`.
+Target  at least five times as fast, median of the pairs.
+Read    performing is counted from the start of the run to the line after its last step; replay from before the second
+        engine is opened to that line, so that opening the store, claiming the run and reading its journal are in it.
+        `steps alone` leaves those out: from the flow's first line on.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import statistics
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+
+import uvloop
+
+from bench import contest
+from bench.contest import Shape
+from bench.machine import scratch
+from bench.pairs import progress, spread
+from bench.row import Options, Row
+from bench.sink import Sink
+from engine import Engine, flow, wait_for
+from engine.cli.tuning import tune
+from observability.telemetry import telemetry_from_environment
+
+FIVE = 5.0
+
+
+@dataclass
+class Watch:
+    """When the flow stood where. The flow writes it; a recorded step must not, since it would not run again."""
+
+    first: float = 0.0
+    last: float = 0.0
+    there: asyncio.Event = field(default_factory=asyncio.Event)
+
+
+WATCH = Watch()
+
+
+@flow
+async def steps(shape: Shape, count: int) -> None:
+    """Take the steps, say so, and wait: the run is to be carried on by another engine."""
+    WATCH.first = time.perf_counter()
+    await contest.SHAPES[shape](contest.step, count)
+    WATCH.last = time.perf_counter()
+    WATCH.there.set()
+    await wait_for("never")
+
+
+@dataclass(frozen=True, slots=True)
+class Took:
+    """Seconds: all of it, and between the first and the last step."""
+
+    whole: float
+    steps: float
+
+
+def measure(options: Options) -> Iterator[Row]:
+    """Chain and fan-out."""
+    count = options.size(10_000, 2_000)
+    with Sink() as sink:
+        for shape in contest.SHAPES:
+            _once(shape, count, sink)
+            pairs: list[tuple[Took, Took]] = []
+            for number in range(options.pairs):
+                progress(f"replay of a {shape}", number, options.pairs)
+                pairs.append(_once(shape, count, sink))
+            progress(f"replay of a {shape}", options.pairs, options.pairs)
+            yield _row(shape, count, pairs)
+
+
+def _row(shape: Shape, count: int, pairs: list[tuple[Took, Took]]) -> Row:
+    performed, replayed = ([count / took.whole for took in side] for side in zip(*pairs, strict=True))
+    ratio = statistics.median(done.whole / again.whole for done, again in pairs)
+    alone = statistics.median(done.steps / again.steps for done, again in pairs)
+    return Row(
+        bench="replay",
+        claim=f"replay of {count:,} recorded steps, {shape}",
+        ours=f"{statistics.median(replayed):,.0f}/s",
+        beside=f"performing {statistics.median(performed):,.0f}/s",
+        ratio=ratio,
+        target=f"≥ {FIVE:g} times",
+        holds=ratio >= FIVE,
+        details={
+            "pairs": len(pairs),
+            "per_s": spread(replayed),
+            "beside_per_s": spread(performed),
+            "ratio_steps_alone": round(alone, 2),
+            "ratios": [round(done.whole / again.whole, 2) for done, again in pairs],
+        },
+    )
+
+
+def _once(shape: Shape, count: int, sink: Sink) -> tuple[Took, Took]:
+    """Perform, and replay what was performed."""
+    with scratch() as folder:
+        stay = partial(_stay, folder, shape, count, sink)
+        return uvloop.run(stay(start=True)), uvloop.run(stay(start=False))
+
+
+async def _stay(folder: Path, shape: Shape, count: int, sink: Sink, *, start: bool) -> Took:
+    """One engine's time with the run, until it stands behind its last step."""
+    WATCH.there = asyncio.Event()
+    telemetry = telemetry_from_environment({"OTEL_EXPORTER_OTLP_TRACES_ENDPOINT": f"{sink.address}/v1/traces"})
+    tune()
+    began = time.perf_counter()
+    async with Engine(f"sqlite:///{folder}/state.db", flows=[steps], telemetry=telemetry) as engine:
+        if start:
+            began = time.perf_counter()
+            await engine.start(steps.bind(shape, count), id="replayed")
+        await asyncio.wait_for(WATCH.there.wait(), 60)
+        return Took(WATCH.last - began, WATCH.last - WATCH.first)
