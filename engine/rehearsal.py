@@ -12,6 +12,7 @@ from typing import Any, Literal
 from engine import codeprint
 from engine.core.replay import Divergence
 from engine.flow import Flow
+from engine.model import entry as kinds
 from engine.model.change import Batch
 from engine.model.entry import Entry
 from engine.model.errors import HeadraceError
@@ -51,14 +52,15 @@ async def rehearse(store: Store, record: RunRecord, flow: Flow[..., Any], *, blo
     def verdict(outcome: Outcome, detail: str) -> Verdict:
         return Verdict(record.id, record.flow, outcome, detail, changed)
 
-    loop = asyncio.get_running_loop()
-    stage = _Stage(loop, blobs)
-    scoping.install(loop)
-    session = Session(stage, record, flow, await store.read(record.num), ())
     try:
-        coroutine = flow.fn(**flow.parameters.decode(record.params))
+        values = flow.parameters.decode(record.params)
+        coroutine = flow.fn(**values)
     except (HeadraceError, TypeError) as error:
         return verdict("error", f"{type(error).__name__}: {error}")
+    loop = asyncio.get_running_loop()
+    stage = _Stage(loop, blobs)
+    session = Session(stage, record, flow, await store.read(record.num), ())
+    scoping.install(loop)
     root = scoping.root_task(loop, coroutine, root_scope(session), f"headrace rehearsal {record.id}")
     session.root = root
     session.delivery.tasks.add(root)
@@ -67,6 +69,8 @@ async def rehearse(store: Store, record: RunRecord, flow: Flow[..., Any], *, blo
         session.cancel(record.cancel)
     try:
         await asyncio.wait([root, stage.reached], timeout=PATIENCE, return_when=asyncio.FIRST_COMPLETED)
+        if stage.reached.done():
+            await session.delivery.rest()  # other branches may have been handed results in the same moment
         return _judge(session, root, stage.reached.done(), verdict)
     finally:
         session.close(Closing.UNWINDING, None)
@@ -84,13 +88,16 @@ def _judge(
     if isinstance(session.cause, Divergence):
         return verdict("diverges", session.cause.diff())
     unasked = session.replay.unasked() if session.replay is not None else []
+    unasked = [line for line in unasked if line.epoch and line.outcome != kinds.CANCELLED]  # see Replay.diverges
     if root.done() and not root.cancelled() and root.exception() is not None:
         return verdict("error", f"the flow raises {root.exception()!r} while replaying")
     if root.done() and unasked:
         names = ", ".join(f"{line.name}({line.args})" for line in unasked[:5])
         return verdict("diverges", f"the flow ends without asking for what was recorded: {names}")
-    if not frontier and not root.done() and session.delivery.replaying:
-        return verdict("diverges", "the flow does not ask for: " + ", ".join(line.name for line in unasked[:5]))
+    stuck = not frontier and session.delivery.replaying
+    if not root.done() and (stuck or (frontier and unasked)):
+        names = ", ".join(f"{line.name}({line.args})" for line in unasked[:5])
+        return verdict("diverges", f"the flow does not ask for what was recorded: {names}")
     total = session.replay.total if session.replay is not None else 0
     return verdict("same", f"{total} recorded results are found again")
 

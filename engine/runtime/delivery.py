@@ -130,6 +130,14 @@ class Delivery:
         self._quiet = 0
         self._again()
 
+    async def rest(self) -> None:
+        """Return when nothing is left to be delivered and no task of the flow can move by itself."""
+        quiet = passes = 0
+        while quiet < QUIET and passes < RESTLESS:
+            await asyncio.sleep(0)
+            passes += 1
+            quiet = 0 if self.pending or self._stirring() else quiet + 1
+
     def close(self) -> None:
         """Deliver nothing any more."""
         self._groups.clear()
