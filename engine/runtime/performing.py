@@ -148,7 +148,7 @@ async def step(
         if session.closing is not None:
             raise asyncio.CancelledError(session.closing.value)
         if session.replay is not None and (line := await session.recall(key, task.name, text, scope)) is not None:
-            return await _recorded(session, task, line)
+            return await _recorded(session, task, line, own=own)
         one = Step(session, task, scope, key, span, text, args, kwargs, me)
         session.performing += 1
         if own:
@@ -163,7 +163,8 @@ async def step(
             await session.settle(line, scope, me)
         if line.outcome == kinds.ERROR:
             raise rebuild(decode(line.value))
-        session.remember(value, data)
+        if own:
+            session.remember(value, data)
         return value
     finally:
         if own:
@@ -173,12 +174,13 @@ async def step(
 STEP_CODES.add(step.__code__)
 
 
-async def _recorded(session: Session, task: Task[..., Any], line: Entry) -> Any:
+async def _recorded(session: Session, task: Task[..., Any], line: Entry, *, own: bool) -> Any:
     data = line.value if line.blob is None else await session.host.load(line.value, line.blob)
     if line.outcome == kinds.ERROR:
         raise rebuild(decode(data))
     value = task.codec.decode(data)
-    session.remember(value, data)
+    if own:
+        session.remember(value, data)
     return value
 
 

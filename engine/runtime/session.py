@@ -77,7 +77,8 @@ class Session:
         self.num: Final = record.num
         self.epoch: Final = record.epoch
         self.loop: Final = asyncio.get_running_loop()
-        self.replay: Final = Replay(journal) if journal else None
+        # A rehearsal replays even an empty journal: what has no record is where it stops.
+        self.replay: Final = Replay(journal) if journal or host.effects_forbidden else None
         self.delivery: Final = Delivery(self.loop, self.replay, only_ours=self._only_ours)
         self.identity: Final = identity_of(record)
         self.closing: Closing | None = None
@@ -118,7 +119,7 @@ class Session:
         self._check_caller(task.name)
         text = (
             task.arguments.text(args, kwargs, None)
-            if not self._values
+            if not self._values or scope.body is not None
             else task.arguments.text(args, kwargs, self._known())
         )
         own = task.options.key
@@ -434,7 +435,11 @@ class Session:
     # Values ----------------------------------------------------------------------------------------------------
 
     def remember(self, value: object, data: bytes) -> None:
-        """A large result has a known text: the digest of its record. The oldest is forgotten first, on replay too."""
+        """A large result has a known text: the digest of its record. The oldest is forgotten first, on replay too.
+
+        Only what the flow itself was given counts, in the order in which it was given: what a task's body sees is
+        not seen again on replay.
+        """
         if len(data) < LARGE or type(value) in (str, bytes, int, float):
             return
         self._values[id(value)] = (value, blake2b(data, digest_size=10).hexdigest())
