@@ -111,10 +111,10 @@ async def unfinished_children(store: Store, record: RunRecord) -> list[RunRecord
 async def waits(store: Store, record: RunRecord) -> list[Wait]:
     """What a run waits for, its children included."""
     if record.state is RunState.QUEUED and record.wake_at is not None:
-        return [Wait("start", "", record.wake_at)]
-    found = waits_of(await store.read(record.num))
+        return [Wait(record.id, "start", "", record.wake_at)]
+    found = waits_of(record.id, await store.read(record.num))
     for child in await store.children(record.num):
         if child.state not in ENDED:
-            found.append(Wait("child", child.id, None))
+            found.append(Wait(record.id, "child", child.id, None))
             found += await waits(store, child)
     return found

@@ -111,7 +111,9 @@ class Board:
             case kinds.WAIT if entry.name in ("sleep", "wait_for"):
                 until = int(json.loads(entry.value) or 0) or None
                 signal = entry.name == "wait_for"
-                self.waits[at] = Wait("signal" if signal else "sleep", signal_of(entry.args) if signal else "", until)
+                self.waits[at] = Wait(
+                    "", "signal" if signal else "sleep", signal_of(entry.args) if signal else "", until
+                )
             case _:
                 pass
         return None

@@ -48,6 +48,7 @@ _WAITED_FOR: Final = {
 class Wait:
     """Something that only time or somebody else can end. `until` is in nanoseconds, None: no time ends it."""
 
+    run: str
     kind: str
     name: str
     until: int | None
@@ -58,7 +59,7 @@ class Wait:
 
     def as_json(self) -> dict[str, Any]:
         """For scripts."""
-        return {"kind": self.kind, "name": self.name, "until": iso(self.until)}
+        return {"run": self.run, "kind": self.kind, "name": self.name, "until": iso(self.until)}
 
 
 def counts_of(entries: Iterable[Entry]) -> list[Counts]:
@@ -93,19 +94,19 @@ def open_of(entries: Sequence[Entry]) -> list[Entry]:
     return [entry for entry in last.values() if entry.kind in (kinds.STARTED, kinds.WAIT, kinds.ATTEMPT)]
 
 
-def waits_of(entries: Sequence[Entry]) -> list[Wait]:
-    """What the flow waits for, by its journal. Deadlines are no waits of their own."""
-    return [wait for entry in open_of(entries) if (wait := _wait(entry)) is not None]
+def waits_of(run_id: str, entries: Sequence[Entry]) -> list[Wait]:
+    """What a run's flow waits for, by its journal. Deadlines are no waits of their own."""
+    return [wait for entry in open_of(entries) if (wait := _wait(run_id, entry)) is not None]
 
 
-def _wait(entry: Entry) -> Wait | None:
+def _wait(run_id: str, entry: Entry) -> Wait | None:
     match entry.kind, entry.name:
         case kinds.WAIT, "sleep":
-            return Wait("sleep", "", int(json.loads(entry.value) or 0) or None)
+            return Wait(run_id, "sleep", "", int(json.loads(entry.value) or 0) or None)
         case kinds.WAIT, "wait_for":
-            return Wait("signal", signal_of(entry.args), int(json.loads(entry.value) or 0) or None)
+            return Wait(run_id, "signal", signal_of(entry.args), int(json.loads(entry.value) or 0) or None)
         case kinds.ATTEMPT, _:
-            return Wait("retry", entry.name, json.loads(entry.value).get("retry_at"))
+            return Wait(run_id, "retry", entry.name, json.loads(entry.value).get("retry_at"))
         case _:
             return None
 

@@ -75,6 +75,6 @@ def tell_waiting(record: RunRecord, waits: Sequence[Wait], resume: Sequence[str]
     for wait in waits:
         if wait.kind == "signal":
             console.advise(
-                "This sends the signal (with any JSON as its payload):", "signal", record.id, wait.name, "null"
+                "This sends the signal (with any JSON as its payload):", "signal", wait.run, wait.name, "null"
             )
     console.advise("This goes on, as does any node that serves the flow:", *resume)
