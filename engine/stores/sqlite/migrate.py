@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import sqlite3
+import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -11,7 +12,7 @@ from importlib.resources import files
 from pathlib import Path
 
 from engine.model.errors import StoreCorrupt, StoreTooNew
-from engine.stores.sqlite.connect import roll_back
+from engine.stores.sqlite.connect import THREAD_PATIENCE, roll_back
 
 APPLICATION_ID = 0x48445243
 """'HDRC' in the file's header: how a Headrace store is told from other SQLite databases."""
@@ -53,7 +54,7 @@ def migrate(connection: sqlite3.Connection, path: Path) -> None:
     Two processes may do this at once: the second finds the work done.
     """
     _refuse_foreign(connection, path)
-    connection.execute("PRAGMA journal_mode = WAL")
+    _write_ahead(connection)
     if not _missing(connection, path):
         return
     connection.execute("BEGIN IMMEDIATE")
@@ -72,6 +73,20 @@ def migrate(connection: sqlite3.Connection, path: Path) -> None:
         connection.execute("COMMIT")
     finally:
         roll_back(connection)
+
+
+def _write_ahead(connection: sqlite3.Connection) -> None:
+    """Turn the write-ahead log on. For this statement SQLite does not wait for another process's lock: we do."""
+    deadline = time.monotonic() + THREAD_PATIENCE
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode = WAL")
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
+                raise
+            time.sleep(0.005)
+        else:
+            return
 
 
 def _refuse_foreign(connection: sqlite3.Connection, path: Path) -> None:
