@@ -149,7 +149,7 @@ class _Stage:
     def watch(self, num: int) -> asyncio.Future[RunRecord]:
         raise AssertionError("a rehearsal waits for no runs")
 
-    async def cancel_child(self, run_id: str, reason: str) -> None:
+    async def cancel_child(self, run_id: str, reason: str) -> RunRecord | None:
         raise AssertionError("a rehearsal cancels nothing")
 
     async def load(self, data: bytes, blob: str | None) -> bytes:

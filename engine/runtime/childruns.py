@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from engine import codeprint
 from engine.context import RunScope
 from engine.core.canonical import digest
-from engine.core.failure import decode, rebuild
+from engine.core.failure import decode, describe, encode, rebuild
 from engine.core.scopes import mixed
 from engine.flow import Call
 from engine.model import entry as kinds
 from engine.model.entry import Entry
-from engine.model.run import NewRun, RunRecord, RunState
+from engine.model.errors import RunCancelled
+from engine.model.run import ENDED, NewRun, RunRecord, RunState
 from engine.runtime.scoping import STEP_CODES
 
 if TYPE_CHECKING:
@@ -36,16 +37,15 @@ async def step(session: Session, call: Call[T], scope: RunScope, key: str, span:
     try:
         if session.closing is not None:
             raise asyncio.CancelledError(session.closing.value)
-        line = await session.recall(key, name, text, scope)
-        if line is None:
-            if session.behind:
-                await session.host.commit.flushed()
-            began = session.host.clock.now()
-            child = await session.host.start_child(_child_of(session, call, scope, key, span, began))
-            ended = await _end_of(session, child)
-            line = await _line(session, scope, key, name, text, span, began, ended)
+        try:
+            recorded = await session.recall(key, name, text, scope)
+            line = recorded or await _performed(session, call, scope, key, span, text)
+        except asyncio.CancelledError:
+            await _call_off(session, _child_id(session, call, key))
+            raise
+        if recorded is None:
             await session.settle(line, scope, asyncio.current_task())
-        data = await session.host.load(line.value, line.blob)
+        data = await session.stored(session.host.load(line.value, line.blob))
         if line.outcome == kinds.ERROR:
             raise rebuild(decode(data))
         result: T = call.flow.codec.decode(data)
@@ -58,12 +58,37 @@ async def step(session: Session, call: Call[T], scope: RunScope, key: str, span:
 STEP_CODES.add(step.__code__)
 
 
+async def _performed(session: Session, call: Call[Any], scope: RunScope, key: str, span: int, text: str) -> Entry:
+    if session.behind:
+        await session.host.commit.flushed()
+    began = session.host.clock.now()
+    child = await session.stored(session.host.start_child(_child_of(session, call, scope, key, span, began)))
+    return _line(session, scope, key, call.flow.name, text, span, began, await _end_of(session, child))
+
+
+async def _call_off(session: Session, child_id: str) -> None:
+    """Cancel the child, if there is one, and return when it has ended.
+
+    Asked also for a child that this process has not started: the one before may have died between the cancellation
+    and telling the child.
+    """
+    if session.closing is not None or session.host.effects_forbidden:
+        return
+    reason = f"its parent {session.record.id} was cancelled"
+    child = await session.stored(session.host.cancel_child(child_id, reason))
+    if child is not None and child.state not in ENDED:
+        await session.host.watch(child.num)
+
+
+def _child_id(session: Session, call: Call[Any], key: str) -> str:
+    return f"{session.record.id}/{call.flow.name}-{digest(key)[:10]}"
+
+
 def _child_of(session: Session, call: Call[Any], scope: RunScope, key: str, span: int, now: int) -> NewRun:
     parent = session.record
-    child_id = f"{parent.id}/{call.flow.name}-{digest(key)[:10]}"
     timeout = call.flow.options.timeout
     return NewRun(
-        id=child_id,
+        id=_child_id(session, call, key),
         flow=call.flow.name,
         params=call.params,
         created=now,
@@ -90,21 +115,16 @@ async def _end_of(session: Session, child: RunRecord) -> RunRecord:
     session.host.may_park(session)
     try:
         return await future
-    except asyncio.CancelledError:
-        if session.closing is None:
-            await session.host.cancel_child(child.id, f"its parent {session.record.id} was cancelled")
-            await session.host.watch(child.num)
-        raise
     finally:
         session.waits.pop(future, None)
         session.waiting_children.pop(child.num, None)
 
 
-async def _line(
+def _line(
     session: Session, scope: RunScope, key: str, name: str, text: str, span: int, began: int, child: RunRecord
 ) -> Entry:
     outcome = kinds.OK if child.state is RunState.SUCCEEDED else kinds.ERROR
-    value = (child.result if outcome == kinds.OK else child.error) or b"null"
+    value = (child.result if outcome == kinds.OK else _error(child)) or b"null"
     blob = child.result_blob if outcome == kinds.OK else None
     at = session.host.clock.now()
     return Entry(
@@ -125,3 +145,11 @@ async def _line(
         blob,
         session.epoch,
     )
+
+
+def _error(child: RunRecord) -> bytes | None:
+    """What the parent gets. Not the child's CancelledError: it is the child that was cancelled, not its caller."""
+    if child.state is not RunState.CANCELLED:
+        return child.error
+    reason = decode(child.error)["message"] if child.error is not None else child.cancel
+    return encode(describe(RunCancelled(f"run {child.id} of {child.flow} was cancelled: {reason}")))

@@ -79,8 +79,9 @@ class Host(Protocol):
         """Done when the run has ended."""
         ...
 
-    async def cancel_child(self, run_id: str, reason: str) -> None:
-        """Ask for cancellation of a child run."""
+    async def cancel_child(self, run_id: str, reason: str) -> RunRecord | None:
+        """Ask for cancellation of a child run, and say what became of it; None when there is no such run."""
+        ...
 
     async def load(self, data: bytes, blob: str | None) -> bytes:
         """A value of the journal, wherever it is kept."""

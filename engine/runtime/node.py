@@ -16,7 +16,7 @@ import anyio
 
 from engine.flow import Flow
 from engine.model.change import Exported
-from engine.model.errors import HeadraceError
+from engine.model.errors import HeadraceError, UnknownRun
 from engine.model.limits import Pool
 from engine.model.run import ENDED, LogLine, NewRun, NodeRecord, RunRecord, RunState, Signal
 from engine.ports.blobs import Blobs
@@ -369,9 +369,13 @@ class Node:
         self._wake.set()
         return record
 
-    async def cancel_child(self, run_id: str, reason: str) -> None:
-        record = await self.store.cancel(run_id, reason, now=self.clock.now())
+    async def cancel_child(self, run_id: str, reason: str) -> RunRecord | None:
+        try:
+            record = await self.store.cancel(run_id, reason, now=self.clock.now())
+        except UnknownRun:
+            return None
         self.told_to_cancel(record, reason)
+        return record
 
     def told_to_cancel(self, record: RunRecord, reason: str) -> None:
         """Somebody in this process asked for cancellation."""

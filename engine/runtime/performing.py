@@ -16,7 +16,7 @@ from engine.core.failure import decode, describe, encode, rebuild
 from engine.core.scopes import ATTEMPT_MARK, Scope, mixed, salt_of, unit_interval
 from engine.model import entry as kinds
 from engine.model.entry import Entry
-from engine.model.errors import StoreError, UnknownOutcome
+from engine.model.errors import TaskFailed, UnknownOutcome
 from engine.runtime import hooks
 from engine.runtime.driving import Driven
 from engine.runtime.futures import waker
@@ -175,7 +175,7 @@ STEP_CODES.add(step.__code__)
 
 
 async def _recorded(session: Session, task: Task[..., Any], line: Entry, *, own: bool) -> Any:
-    data = line.value if line.blob is None else await session.host.load(line.value, line.blob)
+    data = line.value if line.blob is None else await session.stored(session.host.load(line.value, line.blob))
     if line.outcome == kinds.ERROR:
         raise rebuild(decode(data))
     value = task.codec.decode(data)
@@ -213,11 +213,8 @@ async def _once(one: Step) -> Outcome:
 async def _succeeded(one: Step, data: bytes, value: Any) -> Outcome:
     if len(data) <= INLINE:
         return one.final(kinds.OK, data, one.session.host.clock.now()), value, data
-    try:
-        kept, blob = await one.session.host.keep(one.session.record.id, one.key, data)
-    except StoreError as error:
-        one.session.unwritable(error)
-        raise asyncio.CancelledError("the result could not be stored") from error
+    session = one.session
+    kept, blob = await session.stored(session.host.keep(session.record.id, one.key, data))
     return one.final(kinds.OK, kept, one.session.host.clock.now(), blob), value, data
 
 
@@ -239,10 +236,10 @@ async def _with_options(one: Step) -> Outcome:
         return await _unknown(one)
     data, value = b"", None
     while True:
-        await _until(session, wait_until)
-        if session.behind and not options.pure:
-            await session.host.commit.flushed()
         try:
+            await _until(session, wait_until)
+            if session.behind and not options.pure:
+                await session.host.commit.flushed()
             data, value = await _attempt(one)
             break
         except asyncio.CancelledError:
@@ -276,10 +273,11 @@ def _delay(one: Step, error: Exception, roll: float) -> timedelta | None:
 async def _attempt(one: Step) -> tuple[bytes, Any]:
     """One attempt: slot, started line, body within its time, result."""
     session, options = one.session, one.task.options
-    if options.pool is not None:
-        await session.host.acquire(options.pool, session.num, one.key)
     release: Callable[[], None] | None = partial(_release, one) if options.pool is not None else None
     try:
+        if options.pool is not None:
+            # Inside, because a request that is cancelled on its way may be granted; releasing in vain is harmless.
+            await session.stored(session.host.acquire(options.pool, session.num, one.key))
         one.attempt_began = session.host.clock.now()
         if options.on_unknown != "retry":
             session.note_started(one)
@@ -324,13 +322,32 @@ async def _timed(one: Step, work: Any) -> Any:
 
 async def body(one: Step) -> Any:
     """The user's async function, in a context and a scope of its own."""
-    me = one.me
-    before = me.cancelling() if me is not None else 0
+    before = _cancellations(one)
     driven = Driven(one.task.fn(*one.args, **one.kwargs), _context(one), one.suspended)
-    result = await driven
-    if driven.interrupted and me is not None and me.cancelling() > before:
+    try:
+        result = await driven
+    except asyncio.CancelledError as error:
+        _refuse_own_cancellation(one, before, error)
+        raise
+    if driven.interrupted and one.me is not None and one.me.cancelling() > before:
         raise asyncio.CancelledError("the task went on although it was cancelled")
     return result
+
+
+def _cancellations(one: Step) -> int:
+    """How often the asyncio task was cancelled and has felt it."""
+    me: Any = one.me
+    return 0 if me is None else me.cancelling() - bool(getattr(me, "_must_cancel", False))
+
+
+def _refuse_own_cancellation(one: Step, before: int, error: asyncio.CancelledError) -> None:
+    """A body that raises CancelledError when nobody has cancelled it has failed.
+
+    Recorded as cancelled, it would stay pending on replay until somebody cancels it, and nobody would.
+    """
+    if one.session.closing is None and one.me is not None and one.me.cancelling() <= before:
+        message = f"task {one.task.name} raised CancelledError although nobody had cancelled it; {error}".rstrip("; ")
+        raise TaskFailed("asyncio.exceptions.CancelledError", message) from error
 
 
 def _context(one: Step) -> Context:
@@ -351,11 +368,14 @@ def _threaded(one: Step) -> asyncio.Future[Any]:
 
 
 async def _await_thread(one: Step, thread: asyncio.Future[Any]) -> Any:
+    before = _cancellations(one)
     try:
         return await asyncio.shield(thread)
-    except asyncio.CancelledError:
+    except asyncio.CancelledError as error:
         if not thread.done():
             one.session.host.still_running(one.session, one.task.name, one.key, thread)
+        else:
+            _refuse_own_cancellation(one, before, error)
         raise
 
 

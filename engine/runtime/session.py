@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections import deque
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from datetime import UTC, datetime, timedelta
 from enum import Enum
@@ -20,7 +20,7 @@ from engine.core.scopes import Scope, quoted, salt_of
 from engine.flow import Flow
 from engine.model import entry as kinds
 from engine.model.entry import Entry
-from engine.model.errors import HeadraceError, OutsideRun, UsageError
+from engine.model.errors import Fenced, HeadraceError, OutsideRun, StoreError, UsageError
 from engine.model.run import RunRecord, Signal
 from engine.ports.telemetry import RunIdentity
 from engine.runtime import childruns, performing, waiting
@@ -367,6 +367,17 @@ class Session:
     def unwritable(self, error: Exception) -> None:
         """For the commit: the store failed."""
         self.close(Closing.UNWRITABLE, error)
+
+    async def stored(self, work: Awaitable[T]) -> T:
+        """What the store answers. When it fails the run leaves memory; its code is not told, which could not replay."""
+        try:
+            return await work
+        except Fenced as error:
+            self.fenced()
+            raise asyncio.CancelledError("another node owns this run") from error
+        except StoreError as error:
+            self.unwritable(error)
+            raise asyncio.CancelledError("the store failed") from error
 
     # Replaying -------------------------------------------------------------------------------------------------
 
