@@ -61,7 +61,7 @@ class Replay:
     def __init__(self, journal: Iterable[Entry]) -> None:
         self._records: dict[str, Entry] = {}
         self.history: dict[str, History] = {}
-        self.taken_signals: set[int] = set()
+        self.taken_signals: dict[int, set[str]] = {}
         self.last_seq = -1
         self.last_group = -1
         groups: dict[str, int] = {}
@@ -94,7 +94,7 @@ class Replay:
             case _:
                 self._records[line.key] = line
                 if line.kind == kinds.SIGNAL and line.attempt > 0:
-                    self.taken_signals.add(line.attempt)
+                    self.taken_signals.setdefault(line.attempt, set()).add(line.key)
                 if line.kind in kinds.DELIVERED and line.outcome != kinds.CANCELLED and not is_inner(line.key):
                     groups[line.key] = line.group
 
@@ -114,6 +114,14 @@ class Replay:
             self._by_place[scope_of(key), line.name].pop(key, None)
             self._by_call[line.name, line.args].pop(key, None)
         return line
+
+    def give_back(self, line: Entry) -> bool:
+        """The flow gave up on this signal before it saw it; True when no other step of the journal has received it."""
+        keys = self.taken_signals.get(line.attempt, set())
+        keys.discard(line.key)
+        if not keys:
+            self.taken_signals.pop(line.attempt, None)
+        return not keys
 
     def group(self) -> list[str]:
         """The keys that reach the flow next, in order. Empty when replay is over."""

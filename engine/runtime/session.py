@@ -89,6 +89,7 @@ class Session:
         self.signals: dict[str, deque[Signal]] = {}
         self.signal_waiters: dict[str, deque[asyncio.Future[Signal]]] = {}
         self.seen_signal = 0
+        self._received: dict[int, Signal] = {}
         self.performing = 0
         self.cancelling = False
         self.cancel_reason: str | None = None
@@ -396,11 +397,22 @@ class Session:
             return await self._newcomer(replay, key, name, text)
         if line.outcome == kinds.CANCELLED:
             await self._pending_for_ever(key)
+        try:
+            await self._turn(line, scope)
+        except asyncio.CancelledError:
+            if line.kind == kinds.SIGNAL and line.attempt in self._received and replay.give_back(line):
+                self.give_back(self._received[line.attempt])
+            raise
+        return line
+
+    async def _turn(self, line: Entry, scope: RunScope) -> None:
+        """Return when the flow may see a record."""
+        key = line.key
         if key in self.delivery.late:
             self.delivery.late.discard(key)
             moved = line._replace(seq=self.next_seq(), group=self.group, kind=kinds.MOVED, value=b"null", blob=None)
             await self.settle(moved, scope, asyncio.current_task())
-            return line
+            return
         turn = self.delivery.turn(key, asyncio.current_task())
         if turn is not None:
             try:
@@ -410,7 +422,6 @@ class Session:
                 raise
         elif line.seq % REPLAYED == 0:
             await asyncio.sleep(0)
-        return line
 
     async def _newcomer(self, replay: Replay, key: str, name: str, text: str) -> Entry | None:
         if self.delivery.replaying:
@@ -468,14 +479,24 @@ class Session:
             return
         self.seen_signal = signal.id
         if self.replay is not None and signal.id in self.replay.taken_signals:
-            return
+            self._received[signal.id] = signal
+        elif not self._hand_on(signal):
+            self.signals.setdefault(signal.name, deque()).append(signal)
+
+    def give_back(self, signal: Signal) -> None:
+        """Whoever received this signal was cancelled before the flow saw it: it is there for the next who waits."""
+        if self.closing is None and not self._hand_on(signal):
+            stock = [signal, *self.signals.get(signal.name, ())]
+            self.signals[signal.name] = deque(sorted(stock, key=lambda one: one.id))
+
+    def _hand_on(self, signal: Signal) -> bool:
         waiters = self.signal_waiters.get(signal.name)
         while waiters:
             waiter = waiters.popleft()
             if not waiter.done():
                 waiter.set_result(signal)
-                return
-        self.signals.setdefault(signal.name, deque()).append(signal)
+                return True
+        return False
 
     def cancel(self, reason: str) -> None:
         """Cancel the flow: its root is thrown CancelledError when it is at rest. Repeated requests do nothing."""

@@ -78,7 +78,12 @@ async def signal(
                     session, kinds.SIGNAL, key, "wait_for", text, began, at, span, scope.span, kinds.OK, got.payload
                 )
                 line = line._replace(attempt=got.id)
-            await session.settle(line, scope, asyncio.current_task())
+            try:
+                await session.settle(line, scope, asyncio.current_task())
+            except asyncio.CancelledError:
+                if got is not None:
+                    session.give_back(got)
+                raise
         if line.outcome == kinds.ERROR:
             raise rebuild(decode(line.value))
         try:
@@ -105,6 +110,8 @@ async def _receive(session: Session, name: str, until: int | None) -> Signal | N
     try:
         return await future
     except asyncio.CancelledError:
+        if future.done() and not future.cancelled():
+            session.give_back(future.result())
         if until is None or (me is not None and me.cancelling() > before) or session.host.clock.now() < until:
             raise
         return None
