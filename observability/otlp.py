@@ -59,20 +59,19 @@ def _request(parts: list[bytes], resource: Shared) -> bytes:
 
 def _span(record: SpanRecord) -> bytes:
     trace, span, parent, name, started, ended, shared, own, error, events, links = record
-    return b"".join(
-        (
-            _IDS(b"\x0a\x10", trace, b"\x12\x08", span),
-            _PARENT(b"\x22\x08", parent) if parent else b"",
-            _name(name),
-            _TIMES(b"\x39", started, b"\x41", ended),
-            *[_shared(block) for block in shared],
-            *[_attribute(_SPAN_ATTRIBUTE, key, value) for key, value in own],
-            *[_event(event) for event in events],
-            *[_link(link) for link in links],
-            _UNSET if error is None else field(b"\x7a", text(b"\x12", error) + b"\x18\x02"),
-            _FLAGS,
-        )
-    )
+    parts = [
+        _IDS(b"\x0a\x10", trace, b"\x12\x08", span),
+        _PARENT(b"\x22\x08", parent) if parent else b"",
+        _TIMES(b"\x39", started, b"\x41", ended),
+        _alike(name, shared),
+        *[_attribute(_SPAN_ATTRIBUTE, key, value) for key, value in own],
+    ]
+    if events or links:
+        parts += [_event(event) for event in events]
+        parts += [_link(link) for link in links]
+    parts.append(_UNSET if error is None else field(b"\x7a", text(b"\x12", error) + b"\x18\x02"))
+    parts.append(_FLAGS)
+    return b"".join(parts)
 
 
 def _event(event: Event) -> bytes:
@@ -139,6 +138,12 @@ def _key(key: str) -> bytes:
 @lru_cache(1024)
 def _name(name: str) -> bytes:
     return text(b"\x2a", name) + _INTERNAL
+
+
+@lru_cache(4096)
+def _alike(name: str, shared: tuple[Shared, ...]) -> bytes:
+    """What all spans of one task in one run begin with, but for ids and times."""
+    return _name(name) + b"".join([_shared(block) for block in shared])
 
 
 @lru_cache(4096)
