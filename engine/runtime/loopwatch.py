@@ -60,8 +60,9 @@ class LoopWatch:
     def _report(self, late: float) -> None:
         frame = sys._current_frames().get(self._thread_id)
         scope = _scope_of(frame)
-        stack = "".join(traceback.format_stack(frame)[-12:]) if frame is not None else ""
-        where = "no task of a run is at fault"
+        stack = _stack_of(frame) if frame is not None else ""
+        task = asyncio.current_task(self._loop)
+        where = "no task of a run is at fault" if task is None else f"the asyncio task {task.get_name()!r}"
         if scope is not None:
             name = getattr(scope.body, "name", None)
             run_id = getattr(scope.session, "run_id", "?")
@@ -74,6 +75,15 @@ class LoopWatch:
             stack,
         )
 
+
+def _stack_of(frame: FrameType) -> str:
+    """What the loop has called, without what called the loop."""
+    frames = traceback.extract_stack(frame)
+    loops = [at for at, called in enumerate(frames) if called.filename.startswith(_ASYNCIO)]
+    return "".join(traceback.format_list(frames[max(loops, default=-1) + 1 :][-12:]))
+
+
+_ASYNCIO: str = asyncio.__path__[0]
 
 _DRIVING: CodeType = vars(Driven)["__await__"].__code__
 
