@@ -37,6 +37,11 @@ def trimmed(text: str) -> str:
     return "\n".join(_without_empty_headings(kept))
 
 
+def has_frames(text: str) -> bool:
+    """Whether a traceback names any place."""
+    return any(_FRAME.match(line) for line in text.split("\n"))
+
+
 def of(error: BaseException) -> str:
     """The trimmed traceback of an exception, its causes included."""
     return trimmed("".join(traceback.format_exception(error)))

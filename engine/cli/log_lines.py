@@ -38,9 +38,15 @@ class _Stderr(logging.StreamHandler[Any]):
         super().emit(record)
 
 
+_TOLD_BY_THE_COMMAND = (
+    "run %s of %s failed",
+    "run %s of %s stopped, the store failed",
+)
+
+
 def _for_a_person(record: logging.LogRecord) -> bool:
     """At `run`, its end is told by the command itself; flows are heard from INFO on, the rest from WARNING on."""
-    if record.name == "headrace.run" and (str(record.msg).startswith("run %s of %s failed") or _is_divergence(record)):
+    if str(record.msg).startswith(_TOLD_BY_THE_COMMAND) or _is_divergence(record):
         return False
     return record.levelno >= logging.WARNING or record.name.startswith("headrace.flow")
 

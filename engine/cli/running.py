@@ -26,14 +26,14 @@ from engine.cli.tuning import loop_factory, tune
 from engine.cli.views import full_json, result_of
 from engine.client import RunHandle
 from engine.flow import Call, Flow, OnDivergence
-from engine.model.errors import UsageError
+from engine.model.errors import StoreError, UsageError
 from engine.model.run import ENDED, RunRecord, RunState
 from engine.wiring import Durability, Engine
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Order:
-    """What the command line asks for."""
+    """What the command line asks for. `meant` has the run's id as soon as there is one."""
 
     chosen: loading.Chosen
     begin: Callable[[Engine], Coroutine[Any, Any, RunHandle[Any]]]
@@ -45,6 +45,7 @@ class Order:
     json: bool = False
     wait: bool = False
     board: Board = field(default_factory=Board)
+    meant: list[str] = field(default_factory=list[str])
 
     def resume_command(self, run_id: str) -> list[str]:
         """The words that go on with the run."""
@@ -53,8 +54,13 @@ class Order:
 
 def perform(order: Order) -> Exit:
     """Run to the end, or until it is left. Ends the process itself when a thread of a task would keep it alive."""
-    with asyncio.Runner(loop_factory=loop_factory()) as runner:
-        code = runner.run(_perform(order))
+    try:
+        with asyncio.Runner(loop_factory=loop_factory()) as runner:
+            code = runner.run(_perform(order))
+    except SystemExit as error:
+        if not order.meant:
+            raise
+        code = _broke_off(order, error)
     leave_threads(code)
     return code
 
@@ -74,20 +80,41 @@ async def _perform(order: Order) -> Exit:
     if order.progress:
         engine.node.telemetry = Watched(engine.node.telemetry, order.board)
     with Stop("Stopping; once more to kill.") as stop:
-        async with engine:
-            tune()
-            handle = await order.begin(engine)
-            record = await handle.record()
-            if record.state in ENDED:
-                console.say(f"run {record.id} of {record.flow} has ended already, {ago(record.ended or 0)}")
-                return await _over(engine, order, record)
-            await _take_along(engine, record)
-            attended = await _stay(engine, order, record, stop)
-            if isinstance(attended, Over):
-                return await _over(engine, order, attended.record)
-            record = await handle.record()
-            logging.getLogger("headrace.node").setLevel(logging.ERROR)  # threads that are left behind are no news now
+        try:
+            async with engine:
+                tune()
+                handle = await order.begin(engine)
+                order.meant.append(handle.id)
+                record = await handle.record()
+                if record.state in ENDED:
+                    console.say(f"run {record.id} of {record.flow} has ended already, {ago(record.ended or 0)}")
+                    return await _over(engine, order, record)
+                await _take_along(engine, record)
+                attended = await _stay(engine, order, record, stop)
+                if isinstance(attended, Over):
+                    return await _over(engine, order, attended.record)
+                record = await handle.record()
+                logging.getLogger("headrace.node").setLevel(logging.ERROR)  # threads left behind are no news now
+        except StoreError as error:
+            if not order.meant:
+                raise
+            return _broke_off(order, error)
         return await _left(engine, order, record, attended)
+
+
+def _broke_off(order: Order, error: StoreError | SystemExit) -> Exit:
+    """The store failed under the run, or its code ended the process."""
+    run_id = order.meant[0]
+    resume = order.resume_command(run_id)
+    if isinstance(error, StoreError):
+        console.complain(str(error))
+        console.advise("Nothing that was recorded is lost. When the store works again, this goes on:", *resume)
+        return Exit.STORE
+    console.complain(
+        f"the code of run {run_id} called sys.exit({error.code!r}), which ends the whole process. Raise instead"
+    )
+    console.advise("Once that is mended, this goes on:", *resume)
+    return Exit.FAILED
 
 
 async def _stay(engine: Engine, order: Order, record: RunRecord, stop: Stop) -> Attended:

@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
 import textwrap
 import time
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -209,9 +211,15 @@ class Headrace:
         return file.read_text().splitlines() if file.exists() else []
 
     def state(self, run_id: str) -> str:
-        """The state of a run, asked of the command."""
-        done = self.start("show", run_id, "--json").end()
-        return str(done.json["state"]) if done.code == 0 else "unknown"
+        """The state of a run, as the store has it at this moment; empty before there is one."""
+        store = self.folder / "state.db"
+        if not store.exists():
+            return ""
+        with closing(sqlite3.connect(f"file:{store}?mode=ro", uri=True)) as db:
+            if not db.execute("SELECT 1 FROM sqlite_master WHERE name = 'run'").fetchone():
+                return ""
+            row = db.execute("SELECT state FROM run WHERE id = ?", (run_id,)).fetchone()
+            return "" if row is None else str(row[0])
 
     def close(self) -> None:
         for child in self._children:

@@ -344,3 +344,106 @@ def test_prints_of_a_flow_and_colours_in_a_terminal(headrace: Headrace) -> None:
     assert "talk  " + "█" * 24 + " 2/2" in shown
     assert shown.endswith("\n[1,2]\n")
     assert "\x1b[?25h" in shown
+
+
+def test_stacks_of_the_tasks_of_a_group(headrace: Headrace) -> None:
+    headrace.write(
+        "group.py",
+        """
+        import asyncio
+        from engine import flow, task
+
+
+        @task
+        async def first() -> None:
+            raise ValueError("one")
+
+
+        @task
+        async def second() -> None:
+            raise KeyError("two")
+
+
+        @flow
+        async def group() -> None:
+            async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(first())
+                tasks.create_task(second())
+        """,
+    )
+    done = headrace("run", "group.py", code=1)
+    assert "In the task first():" in done.err
+    assert 'raise KeyError("two")' in done.err
+    assert "engine/runtime" not in done.err
+
+
+def test_a_flow_that_ends_the_process_is_told_not_to(headrace: Headrace) -> None:
+    headrace.write(
+        "exiting.py",
+        """
+        import sys
+        from engine import flow, task
+
+
+        @task
+        async def leave() -> None:
+            sys.exit(3)
+
+
+        @flow
+        async def exiting() -> None:
+            await leave()
+        """,
+    )
+    done = headrace("run", "exiting.py", code=1)
+    assert "sys.exit" in done.err or "SystemExit" in done.err
+
+
+def test_a_full_disk_loses_nothing_and_says_how_to_go_on(headrace: Headrace) -> None:
+    headrace.write(
+        "big.py",
+        """
+        from engine import flow, task
+
+
+        @task
+        async def put(n: int) -> str:
+            return "x" * 3000
+
+
+        @flow
+        async def big() -> int:
+            return len(await put.map(range(2000)))
+        """,
+    )
+    limited = f"ulimit -f 1500; exec {sys.executable} -m engine.cli run big.py --id b"
+    shown = subprocess.run(
+        ["bash", "-c", limited], cwd=headrace.folder, env=headrace.environment,
+        capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+    assert shown.returncode == 6, shown.stderr
+    assert "cannot grow" in shown.stderr
+    assert "run big.py --id b" in shown.stderr
+    done = headrace("run", "big.py", "--id", "b")
+    assert done.out == "2000\n"
+    assert "is resumed" in done.err
+
+
+def test_a_flow_that_blocks_the_loop_is_named_with_its_own_line(headrace: Headrace) -> None:
+    headrace.write(
+        "blocking.py",
+        """
+        import time
+        from engine import flow
+
+
+        @flow
+        async def blocking() -> None:
+            time.sleep(2.5)
+        """,
+    )
+    done = headrace("run", "blocking.py", "--id", "b")
+    assert "has stood still" in done.err
+    assert "headrace blocking b" in done.err
+    assert "time.sleep(2.5)" in done.err
+    assert "typer" not in done.err
