@@ -22,9 +22,13 @@ def connect(path: Path, durability: Durability, *, patience: float) -> sqlite3.C
     connection = sqlite3.connect(
         path, timeout=patience, isolation_level=None, check_same_thread=False, cached_statements=128
     )
-    connection.row_factory = sqlite3.Row
-    connection.execute(f"PRAGMA synchronous = {_SYNCHRONOUS[durability]}")
-    connection.execute("PRAGMA wal_autocheckpoint = 0")
+    try:
+        connection.row_factory = sqlite3.Row
+        connection.execute(f"PRAGMA synchronous = {_SYNCHRONOUS[durability]}")
+        connection.execute("PRAGMA wal_autocheckpoint = 0")
+    except BaseException:
+        connection.close()  # the file is not a database, as only the first statement finds out
+        raise
     return connection
 
 
