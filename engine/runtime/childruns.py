@@ -114,7 +114,7 @@ async def _end_of(session: Session, child: RunRecord) -> RunRecord:
     session.waiting_children[child.num] = None
     session.host.may_park(session)
     try:
-        return await future
+        return await session.stored(future)
     finally:
         session.waits.pop(future, None)
         session.waiting_children.pop(child.num, None)

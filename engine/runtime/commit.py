@@ -12,12 +12,16 @@ from typing import Final, Protocol
 
 from engine.model.change import Batch, Change
 from engine.model.entry import Entry
-from engine.model.errors import StoreError
+from engine.model.errors import Fenced, StoreError
 from engine.model.run import LogLine
 from engine.ports.journal import Journal
 
 LIMIT: Final = 512
 """Lines in a group. Measured: larger groups gain under 5 % and hold the loop for more than a few milliseconds."""
+
+
+LOG_LIMIT: Final = 10_000
+"""Log lines that may wait for the next commit. Code that logs faster than the store writes loses lines, not memory."""
 
 
 class Writer(Protocol):
@@ -121,12 +125,16 @@ class GroupCommit:
             self._scheduled = True
             self._loop.call_soon(self._end_of_pass)
 
-    def log(self, lines: list[LogLine]) -> None:
-        """Write log lines in the next group."""
-        self._logs.extend(lines)
+    def log(self, line: LogLine, epoch: int) -> bool:
+        """Write a log line in the next group. False: too many wait already, and this one is dropped."""
+        if len(self._logs) >= LOG_LIMIT:
+            return False
+        self._logs.append(line)
+        self._epochs.setdefault(line.run, epoch)
         if not self._scheduled:
             self._scheduled = True
             self._loop.call_soon(self._end_of_pass)
+        return True
 
     @property
     def idle(self) -> bool:
@@ -199,11 +207,7 @@ class GroupCommit:
             self.flush()
 
 
-class _FencedChange(StoreError):
-    """A change was not written because another node owns the run."""
-
-
-_Fence = _FencedChange("another node owns the run now; nothing was written")
+_Fence: Final = Fenced("another node owns the run now; nothing was written")
 
 
 def _ignore(_: Exception | None) -> None:

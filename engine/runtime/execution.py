@@ -14,7 +14,7 @@ from engine.core.failure import describe, encode
 from engine.core.replay import Divergence
 from engine.flow import Flow
 from engine.model.change import Adopted, Change, Ended, Parked, Released
-from engine.model.errors import HeadraceError, RunDiverged, RunTimeout, StoreError, UnwindingSwallowed
+from engine.model.errors import Fenced, HeadraceError, RunDiverged, RunTimeout, StoreError, UnwindingSwallowed
 from engine.model.run import RunRecord, RunState
 from engine.runtime import hooks
 from engine.runtime.futures import resolve, waker
@@ -66,8 +66,8 @@ async def _stay(node: Node, session: Session, flow: Flow[..., Any]) -> None:
     session.delivery.tasks.add(root)
     root.add_done_callback(session.delivery.tasks.discard)
     deadline = _deadline(node, session)
-    if record.cancel is not None:
-        session.cancel(record.cancel)
+    if (reason := record.cancel or session.called_off) is not None:
+        session.cancel(reason)
     try:
         await _ended(root)
     except asyncio.CancelledError:
@@ -96,12 +96,10 @@ async def _conclude(node: Node, session: Session, root: asyncio.Task[Any]) -> No
         case Closing.DIVERGED:
             await _diverged(node, session)
         case Closing.FENCED:
-            _log.warning(
-                "run %s of %s now belongs to another node; stopped here", session.record.id, session.record.flow
-            )
+            _lost(session)
         case Closing.UNWRITABLE:
             node.store_failed(
-                session.record, session.cause if isinstance(session.cause, Exception) else StoreError("write failed")
+                session.record, session.cause if isinstance(session.cause, StoreError) else StoreError("write failed")
             )
         case Closing.FAILED:
             await _end(
@@ -214,10 +212,18 @@ async def _write(node: Node, session: Session, change: Change) -> bool:
         node.commit.change(Adopted(session.num, session.of.options.version, mark, codeprint.PYTHON), session.epoch)
     node.commit.change(change, session.epoch, lambda error: resolve(done, error))
     error = await asyncio.shield(done)
-    if error is None:
-        return True
-    node.store_failed(session.record, error)
+    match error:
+        case None:
+            return True
+        case Fenced():
+            _lost(session)
+        case _:
+            node.store_failed(session.record, error)
     return False
+
+
+def _lost(session: Session) -> None:
+    _log.warning("run %s of %s now belongs to another node; stopped here", session.record.id, session.record.flow)
 
 
 def _deadline(node: Node, session: Session) -> Any:

@@ -6,25 +6,27 @@ import asyncio
 import logging
 import os
 import socket
-from collections.abc import Callable, Coroutine, Iterable, Mapping
+from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import Context
 from datetime import timedelta
+from functools import partial
 from typing import Any, Final
 
 import anyio
 
 from engine.flow import Flow
-from engine.model.change import Exported
-from engine.model.errors import HeadraceError, UnknownRun
+from engine.model.change import Exported, Released
+from engine.model.errors import Fenced, StoreBusy, StoreError, StoreFull, UnknownRun
 from engine.model.limits import Pool
-from engine.model.run import ENDED, LogLine, NewRun, NodeRecord, RunRecord, RunState, Signal
+from engine.model.run import ENDED, NewRun, NodeRecord, RunRecord, RunState, Signal
 from engine.ports.blobs import Blobs
 from engine.ports.clock import Cancellable, Clock
 from engine.ports.store import Store
 from engine.ports.telemetry import WHOLE, RunIdentity, Telemetry
 from engine.runtime import execution, scoping
 from engine.runtime.commit import GroupCommit
+from engine.runtime.ends import Ends
 from engine.runtime.loopwatch import LoopWatch
 from engine.runtime.runlog import RunLog
 from engine.runtime.service import Service, supervise
@@ -80,7 +82,8 @@ class Node:
         self.broken: asyncio.Future[Exception] | None = None
         self._arriving: dict[int, list[Signal]] = {}
         self._stays: dict[int, asyncio.Task[None]] = {}
-        self._watched: dict[int, list[asyncio.Future[RunRecord]]] = {}
+        self._called_off: dict[int, str] = {}
+        self._stranded: dict[int, int] = {}
         self._background: set[asyncio.Task[None]] = set()
         self._signal_mark = 0
         self._sent_last: dict[int, int] = {}
@@ -100,11 +103,12 @@ class Node:
         self._loop = asyncio.get_running_loop()
         self.commit = GroupCommit(self._loop, self.store)
         self._slots = Slots(self.store, self.id)
+        self._ends = Ends(self._loop)
         self._threads = ThreadPoolExecutor(self.settings.threads, "headrace-task")
         self._wake = asyncio.Event()
         self._due: Cancellable | None = None
         self.broken = self._loop.create_future()
-        self._log_handler = RunLog(self, self._loop, self.commit_logs, self.telemetry.logged)
+        self._log_handler = RunLog(self, self._loop, self.commit.log, self.telemetry.logged)
         watch = LoopWatch(self._loop, self.settings.blocked_after.total_seconds())
         record = NodeRecord(self.id, os.getpid(), socket.gethostname(), self.clock.now(), tuple(self.flows), alive=True)
         await self.store.join(record)
@@ -112,8 +116,13 @@ class Node:
         logging.getLogger().addHandler(self._log_handler)
         _log_at_least(logging.INFO)
         watch.start()
+        why = "it was told to"
         try:
             await supervise(self.services(), ready)
+        except Exception as error:
+            why = f"{type(error).__name__}: {error}"
+            _log.error("the node stops: %s", why)
+            raise
         finally:
             with anyio.CancelScope(shield=True):
                 await self._release_all()
@@ -121,7 +130,7 @@ class Node:
                 logging.getLogger().removeHandler(self._log_handler)
                 scoping.uninstall(self._loop)
                 self._threads.shutdown(wait=False, cancel_futures=True)
-                self._disappoint()
+                self._ends.stop(why)
                 await self.store.leave(self.id)
 
     # Services --------------------------------------------------------------------------------------------------
@@ -132,20 +141,29 @@ class Node:
         while True:
             self._wake.clear()
             room = self.settings.concurrency - len(self._stays)
-            claimed = (
-                await self.store.claim(
-                    self.id, now=self.clock.now(), limit=min(room, 100), flows=self.flows.keys(), only=self.only
-                )
-                if room > 0
-                else ()
-            )
+            try:
+                claimed = await self._claim(min(room, 100)) if room > 0 else ()
+            except (StoreBusy, StoreFull) as error:
+                await self._bear_with(error)
+                continue
             for record in claimed:
                 self._take_up(record)
             if not claimed:
-                await self._set_alarm()
+                if room > 0:  # else a run that leaves makes room, and no time does
+                    await self._set_alarm()
                 await self._wake.wait()
             else:
                 await asyncio.sleep(0)
+
+    async def _claim(self, limit: int) -> Sequence[RunRecord]:
+        return await self.store.claim(
+            self.id, now=self.clock.now(), limit=limit, flows=self.flows.keys(), only=self.only
+        )
+
+    async def _bear_with(self, error: StoreError) -> None:
+        """The store cannot write for now. It may soon: a node that gave up would take all its runs with it."""
+        _log.error("the store cannot write, trying again: %s", error)
+        await asyncio.sleep(self.settings.rescue_every.total_seconds())
 
     async def _set_alarm(self) -> None:
         if self._due is not None:
@@ -165,17 +183,21 @@ class Node:
             await execution.execute(self, record, self.flows[record.flow], self._arrived)
         except asyncio.CancelledError:
             raise
+        except StoreError as error:
+            self.store_failed(record, error)
         except Exception as error:  # noqa: BLE001 - one run's trouble must not end the node; it is logged and told
             _log.exception("run %s of %s could not be carried on", record.id, record.flow)
-            self.store_failed(record, error)
+            self._ends.fail(record.num, error)
         finally:
             self.sessions.pop(record.num, None)
             self._arriving.pop(record.num, None)
+            self._called_off.pop(record.num, None)
             self._stays.pop(record.num, None)
             self._wake.set()
 
     def _arrived(self, session: Session) -> None:
         self.sessions[session.num] = session
+        session.called_off = self._called_off.pop(session.num, None)
         for signal in self._arriving.pop(session.num, []):
             session.receive(signal)
 
@@ -186,6 +208,8 @@ class Node:
         while True:
             if self.store.changed():
                 await self.look()
+            else:
+                await self._look_for_ends()
             await asyncio.sleep(pause)
 
     async def look(self) -> None:
@@ -199,13 +223,20 @@ class Node:
                 elif signal.run in self._arriving:
                     self._arriving[signal.run].append(signal)
             for num, reason in await self.store.cancelled(here):
-                if (session := self.sessions.get(num)) is not None:
-                    self._cancel(session, reason)
-        elsewhere = [num for num in self._watched if num not in self._stays]
-        for num in elsewhere[:LOOKED_AT]:
-            self._watched[num] = self._watched.pop(num)  # to the end of the line
-            await self._check_watched(num)
+                self._call_off(num, reason)
+        self._ends.changed(self._stays)
+        await self._look_for_ends()
         self._wake.set()
+
+    async def _look_for_ends(self) -> None:
+        for num in self._ends.unseen(LOOKED_AT):
+            await self._check_watched(num)
+
+    def _call_off(self, num: int, reason: str) -> None:
+        if (session := self.sessions.get(num)) is not None:
+            self._cancel(session, reason)
+        elif num in self._arriving:
+            self._called_off[num] = reason
 
     def _cancel(self, session: Session, reason: str) -> None:
         if session.cancelling or session.closing is not None:
@@ -228,7 +259,13 @@ class Node:
         started = False
         while True:
             await self.store.beat(self.id)
-            for record in await self.store.rescue(crash_limit=self.settings.crash_limit, now=self.clock.now()):
+            self._let_go()
+            try:
+                rescued = await self.store.rescue(crash_limit=self.settings.crash_limit, now=self.clock.now())
+            except (StoreBusy, StoreFull) as error:
+                await self._bear_with(error)
+                continue
+            for record in rescued:
                 _log.warning("run %s of %s lost its node; it is %s", record.id, record.flow, record.state.value)
                 if record.state in ENDED:
                     self.run_ended(record)
@@ -237,6 +274,17 @@ class Node:
                 started = True
                 ready()
             await asyncio.sleep(self.settings.rescue_every.total_seconds())
+
+    def _let_go(self) -> None:
+        """Release the runs that the store could not write for, now that it may be able to."""
+        for num, epoch in self._stranded.items():
+            if num not in self._stays:
+                self.commit.change(Released(num), epoch, partial(self._gone, num))
+
+    def _gone(self, num: int, error: Exception | None) -> None:
+        if error is None or isinstance(error, Fenced):
+            self._stranded.pop(num, None)
+            self._wake.set()
 
     async def _marks(self, ready: Callable[[], None]) -> None:
         """Note how far the spans of each run have been exported, so that a crash loses none and repeats few."""
@@ -299,19 +347,6 @@ class Node:
         if self._background:
             await asyncio.wait(self._background, timeout=5.0)
         await self.commit.flushed()
-
-    def _disappoint(self) -> None:
-        """Those who still wait for a run's end learn that it will not come from here."""
-        for num, futures in self._watched.items():
-            for future in futures:
-                if not future.done():
-                    future.set_exception(
-                        HeadraceError(
-                            f"the node stopped before run number {num} had ended; it goes on when a node starts again"
-                        )
-                    )
-                    future.exception()  # whoever awaits it still gets it; nobody need hear of it twice
-        self._watched.clear()
 
     # What runs ask of their host -------------------------------------------------------------------------------
 
@@ -381,14 +416,13 @@ class Node:
         """Somebody in this process asked for cancellation."""
         if record.state in ENDED:
             self.run_ended(record)
-        elif (session := self.sessions.get(record.num)) is not None:
-            self._cancel(session, reason)
+        else:
+            self._call_off(record.num, reason)
         self._wake.set()
 
     def watch(self, num: int) -> asyncio.Future[RunRecord]:
-        future: asyncio.Future[RunRecord] = self._loop.create_future()
-        self._watched.setdefault(num, []).append(future)
-        if num not in self._stays:
+        future = self._ends.wait(num)
+        if num not in self._stays and not future.done():
             self.background(self._check_watched(num), f"look at run {num}")
         return future
 
@@ -410,21 +444,21 @@ class Node:
         self._background.add(task)
         task.add_done_callback(self._background.discard)
 
-    def commit_logs(self, lines: list[LogLine]) -> None:
-        self.commit.log(lines)
-
     # What the node hears of its runs ---------------------------------------------------------------------------
 
     def run_ended(self, record: RunRecord) -> None:
         """Tell those who wait for this run's end."""
-        for future in self._watched.pop(record.num, []):
-            if not future.done():
-                future.set_result(record)
+        self._ends.ended(record)
         self._wake.set()
 
-    def store_failed(self, record: RunRecord, error: Exception) -> None:
-        """A run had to leave memory because the store does not take its lines. What was acknowledged is safe."""
+    def store_failed(self, record: RunRecord, error: StoreError) -> None:
+        """A run had to leave memory because the store does not take its lines. What was acknowledged is safe.
+
+        It is still owned by this node: it is let go as soon as the store takes that, and goes on then.
+        """
         _log.error("run %s of %s stopped, the store failed: %s", record.id, record.flow, error)
+        self._stranded[record.num] = record.epoch
+        self._ends.fail(record.num, error)
         if self.broken is not None and not self.broken.done():
             self.broken.set_result(error)
 

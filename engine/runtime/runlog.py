@@ -6,6 +6,8 @@ import asyncio
 import logging
 import threading
 from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final, cast
 
 from engine.context import CURRENT
@@ -19,7 +21,7 @@ LINE_LIMIT: Final = 16_384
 """Characters of one line that are kept."""
 
 WAITING_LIMIT: Final = 10_000
-"""Lines that may wait for the next commit; more are dropped and counted."""
+"""Lines of other threads that may wait for the loop; more are dropped and counted. See commit for what waits there."""
 
 
 class RunLog(logging.Handler):
@@ -29,16 +31,18 @@ class RunLog(logging.Handler):
         self,
         host: object,
         loop: asyncio.AbstractEventLoop,
-        keep: Callable[[list[LogLine]], None],
+        keep: Callable[[LogLine, int], bool],
         report: Callable[[RunIdentity, LogLine], None],
     ) -> None:
         super().__init__(logging.INFO)
         self._host = host
         self._loop = loop
         self._thread = threading.get_ident()
+        self._lock = threading.Lock()
         self._keep = keep
         self._report = report
         self._waiting = 0
+        self._unsaid = 0
         self.dropped = 0
 
     def emit(self, record: logging.LogRecord) -> None:
@@ -64,23 +68,43 @@ class RunLog(logging.Handler):
             attempt=getattr(scope.body, "attempt", 1),
             span=scope.span,
         )
-        self.take(session.identity, line)
-
-    def take(self, identity: RunIdentity, line: LogLine) -> None:
-        """Keep a line."""
-        if self._waiting >= WAITING_LIMIT:
-            self.dropped += 1
-            return
-        self._waiting += 1
         if threading.get_ident() == self._thread:
-            self._store(identity, line)
-        elif not self._loop.is_closed():
-            self._loop.call_soon_threadsafe(self._store, identity, line)
+            self._store(session.identity, line, session.epoch)
+        else:
+            self._carry(session.identity, line, session.epoch)
 
-    def _store(self, identity: RunIdentity, line: LogLine) -> None:
-        self._waiting -= 1
-        self._keep([line])
+    def _carry(self, identity: RunIdentity, line: LogLine, epoch: int) -> None:
+        """From another thread to the loop's."""
+        with self._lock:
+            full = self._waiting >= WAITING_LIMIT
+            if full:
+                self._drop()
+            else:
+                self._waiting += 1
+        if not full:
+            with suppress(RuntimeError):  # the loop was closed meanwhile: nobody is left to keep it
+                self._loop.call_soon_threadsafe(self._arrived, identity, line, epoch)
+
+    def _arrived(self, identity: RunIdentity, line: LogLine, epoch: int) -> None:
+        with self._lock:
+            self._waiting -= 1
+        self._store(identity, line, epoch)
+
+    def _store(self, identity: RunIdentity, line: LogLine, epoch: int) -> None:
+        if not self._keep(line, epoch):
+            with self._lock:
+                self._drop()
+            return
         self._report(identity, line)
+        if self._unsaid:
+            with self._lock:
+                gone, self._unsaid = self._unsaid, 0
+            told = f"{gone:,} log lines were dropped before this one: they came faster than the store writes"
+            self._keep(replace(line, level="WARNING", logger="headrace.log", message=told), epoch)
+
+    def _drop(self) -> None:
+        self.dropped += 1
+        self._unsaid += 1
 
     def _text(self, record: logging.LogRecord) -> str:
         text = record.getMessage()

@@ -93,6 +93,7 @@ class Session:
         self.performing = 0
         self.cancelling = False
         self.cancel_reason: str | None = None
+        self.called_off: str | None = None
         self.overdue: Exception | None = None
         self.overdue_at = None if record.timeout is None else (record.started or record.created) + record.timeout
         self.park_check: asyncio.TimerHandle | None = None

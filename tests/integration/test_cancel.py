@@ -74,7 +74,7 @@ async def test_a_waiting_run_cleans_up_in_memory_or_not(make_engine: MakeEngine,
             await until(lambda: engine.node.sessions and engine.node.sessions[run.num].waits)
         else:
             await until_state(run, RunState.WAITING)
-            assert not engine.node.sessions
+            await until(lambda: not engine.node.sessions)
         await run.cancel()
         with pytest.raises(RunCancelled):
             await run.result()

@@ -1,0 +1,101 @@
+"""A disk full in the middle of a run: a clear error, nothing acknowledged lost, and it goes on when there is room."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+
+from engine import Engine, Pool, flow, task
+from engine.model.errors import StoreFull
+from engine.model.run import RunState
+from engine.stores.sqlite import SQLiteStore
+from tests.integration.conftest import MakeEngine
+from tests.integration.polling import until_state
+
+executed: list[int] = []
+
+
+@pytest.fixture(autouse=True)
+def nothing_executed() -> None:
+    executed.clear()
+
+
+@task
+async def produce(number: int) -> str:
+    executed.append(number)
+    return f"{number}" * 2000
+
+
+@flow
+async def greedy() -> int:
+    return sum([len(await produce(number)) for number in range(40)])
+
+
+def pages(engine: Engine, room: int) -> None:
+    """Let the file grow by at most so many pages, as a disk would that has no more."""
+    store = engine.store
+    assert isinstance(store, SQLiteStore)
+    for connection in (store._db.connection, store._db.writer._connection):
+        (size,) = connection.execute("PRAGMA page_count").fetchone()
+        connection.execute(f"PRAGMA max_page_count = {size + room}").fetchone()
+
+
+@pytest.mark.parametrize("durability", ["process", "power"])
+async def test_the_run_stops_says_why_and_goes_on_in_the_same_process(
+    make_engine: MakeEngine, caplog: pytest.LogCaptureFixture, durability: str
+) -> None:
+    async with make_engine(greedy, durability=durability, rescue_every=timedelta(milliseconds=20)) as engine:
+        pages(engine, 30)
+        run = await engine.start(greedy.bind())
+        with pytest.raises(StoreFull):
+            await run.result()
+        assert f"run {run.id} of greedy stopped, the store failed" in caplog.text
+        assert not engine.node.sessions
+        recorded = {line.args: line for line in await engine.store.read(run.num) if line.outcome == "ok"}
+        assert 0 < len(recorded) < 40
+        pages(engine, 10_000)
+        assert await (await engine.get(run.id)).result() == sum(2000 * len(str(number)) for number in range(40))
+    again = {number for number in executed if executed.count(number) > 1}
+    assert not again & {int(args.removeprefix("number=")) for args in recorded}
+
+
+async def test_another_process_finds_all_that_was_acknowledged(make_engine: MakeEngine) -> None:
+    async with make_engine(greedy) as engine:
+        pages(engine, 30)
+        run = await engine.start(greedy.bind(), id="big")
+        with pytest.raises(StoreFull):
+            await run.result()
+        done = list(executed)
+        pages(engine, 10_000)
+    async with make_engine(greedy) as engine:
+        await (await engine.get("big")).result()
+    assert executed[len(done) :][0] in (done[-1], done[-1] + 1), "it went on where it had stopped"
+
+
+@flow
+async def gated() -> str:
+    return await through_a_pool()
+
+
+@task(pool=Pool("door", 1))
+async def through_a_pool() -> str:
+    return "through"
+
+
+async def start_many(engine: Engine) -> None:
+    for number in range(10_000):
+        await engine.start(gated.bind(), id=f"gated-{number}")
+
+
+async def test_whatever_the_disk_refuses_is_no_failure_of_a_run(make_engine: MakeEngine) -> None:
+    """Claims, slots, results and ends are refused; when there is room again, all that was started succeeds."""
+    async with make_engine(gated, rescue_every=timedelta(milliseconds=20)) as engine:
+        pages(engine, 5)
+        with pytest.raises(StoreFull):
+            await start_many(engine)
+        started = await engine.store.list_runs(limit=10_000)
+        assert started
+        pages(engine, 100_000)
+        for record in started:
+            await until_state(await engine.get(record.id), RunState.SUCCEEDED)

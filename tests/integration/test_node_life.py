@@ -1,0 +1,153 @@
+"""A node: it does not turn for nothing, hears of every end, stops by itself when it was declared dead, and says so."""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+from collections.abc import Collection
+from contextlib import closing
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from engine import Engine, HeadraceError, flow, task, wait_for
+from engine.model.errors import Fenced
+from engine.model.run import RunState
+from engine.settings import NodeSettings
+from engine.stores.blobs import MemoryBlobs
+from engine.stores.sqlite import SQLiteStore
+from tests.integration.conftest import MakeEngine
+from tests.integration.polling import until, until_state
+
+gate: asyncio.Event
+
+
+@pytest.fixture(autouse=True)
+async def closed_gate() -> None:
+    global gate
+    gate = asyncio.Event()
+
+
+@task
+async def stays() -> None:
+    await gate.wait()
+
+
+@flow
+async def busy() -> str:
+    await stays()
+    return "done"
+
+
+@flow
+async def quick(number: int) -> int:
+    return number
+
+
+class Counting(SQLiteStore):
+    """A store that counts how often it is asked what is due."""
+
+    asked = 0
+
+    async def next_due(self, *, flows: Collection[str]) -> int | None:
+        self.asked += 1
+        return await super().next_due(flows=flows)
+
+
+async def test_a_full_node_waits_for_room_without_turning(path: Path) -> None:
+    store = Counting(path)
+    settings = NodeSettings(concurrency=1)
+    async with Engine(store, flows=[busy, quick], settings=settings, blobs=MemoryBlobs()) as engine:
+        first = await engine.start(busy.bind())
+        await until(lambda: engine.node.sessions)
+        second = await engine.start(quick.bind(2))
+        before = store.asked
+        for _ in range(2000):
+            await asyncio.sleep(0)
+        assert store.asked - before < 50
+        gate.set()
+        assert await first.result() == "done"
+        assert await second.result() == 2
+
+
+async def test_the_ends_of_many_runs_elsewhere_are_all_heard_of(make_engine: MakeEngine) -> None:
+    async with make_engine() as watches, make_engine(quick) as runs:
+        started = [await watches.start(quick.bind(number)) for number in range(350)]
+        async with asyncio.timeout(30):
+            results = await asyncio.gather(*(run.result() for run in started))
+        assert results == list(range(350))
+        assert runs.node.sessions == {}
+
+
+async def test_who_stops_waiting_for_a_result_leaves_nothing_behind(make_engine: MakeEngine) -> None:
+    async with make_engine(busy) as engine:
+        run = await engine.start(busy.bind())
+        await until(lambda: engine.node.sessions)
+        for _ in range(20):
+            waiting = asyncio.ensure_future(run.result())
+            await asyncio.sleep(0)
+            waiting.cancel()
+            await asyncio.wait([waiting])
+        assert len(engine.node._ends) == 0
+        gate.set()
+        assert await run.result() == "done"
+
+
+async def test_a_node_declared_dead_stops_and_tells_those_who_wait(make_engine: MakeEngine, path: Path) -> None:
+    engine = make_engine(busy, rescue_every=timedelta(milliseconds=10))
+    await engine.__aenter__()
+    run = await engine.start(busy.bind())
+    await until(lambda: engine.node.sessions)
+    waiting = asyncio.ensure_future(run.result())
+    with closing(sqlite3.connect(path, timeout=10)) as db, db:
+        db.execute("DELETE FROM node")
+    for _ in range(2):  # those who wait, and those who ask later
+        with pytest.raises(HeadraceError, match=r"node stopped before .*Fenced: .* declared dead"):
+            await waiting
+        waiting = asyncio.ensure_future(run.result())
+    with pytest.raises(Fenced, match="declared dead"):
+        await engine.__aexit__(None, None, None)
+    with pytest.raises(HeadraceError):
+        await waiting
+
+
+async def test_a_cancel_request_that_comes_while_a_run_is_being_loaded_is_heard(path: Path) -> None:
+    loading, go_on = asyncio.Event(), asyncio.Event()
+
+    class Slow(SQLiteStore):
+        async def signals(self, run: int, *, after: int = 0) -> list[object]:  # type: ignore[override]
+            loading.set()
+            await go_on.wait()
+            return list(await super().signals(run, after=after))
+
+    store: SQLiteStore = Slow(path)
+    settings = NodeSettings(poll=timedelta(hours=1))
+    async with Engine(store, flows=[busy], settings=settings, blobs=MemoryBlobs()) as engine:
+        run = await engine.start(busy.bind())
+        await loading.wait()
+        await run.cancel("at once")
+        await engine.node.look()
+        go_on.set()
+        await until_state(run, RunState.CANCELLED)
+
+
+@flow
+async def waits() -> str:
+    return await wait_for("go", str)
+
+
+async def test_two_engines_on_one_loop_do_not_disturb_each_other(tmp_path: Path) -> None:
+    first = Engine(f"sqlite:///{tmp_path}/a.db", flows=[waits])
+    second = Engine(f"sqlite:///{tmp_path}/b.db", flows=[waits])
+    async with first:
+        async with second:
+            one, two = await first.start(waits.bind()), await second.start(waits.bind())
+            await two.signal("go", "two")
+            assert await two.result() == "two"
+        await one.signal("go", "one")
+        assert await one.result() == "one"
+        plain = asyncio.get_running_loop().create_task(asyncio.sleep(0))
+        await plain
+        assert type(plain) is asyncio.Task
+    assert asyncio.get_running_loop().get_task_factory() is None
