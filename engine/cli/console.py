@@ -6,7 +6,7 @@ import json
 import os
 import shlex
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, TextIO
 
@@ -70,20 +70,21 @@ def pretty(data: str) -> str:
     return json.dumps(json.loads(data), ensure_ascii=False, indent=2)
 
 
-def table(head: Sequence[str], rows: Iterable[Sequence[str]], styles: Sequence[str | None] | None = None) -> list[str]:
-    """Aligned columns. The last one is not padded. `styles` colours one row each, by its second-last use."""
+def table(head: Sequence[str], rows: Iterable[Sequence[str]], colours: Mapping[str, str] | None = None) -> list[str]:
+    """Aligned columns. `colours` paints cells of these texts."""
     body = [list(row) for row in rows]
     widths = [max(len(row[column]) for row in [list(head), *body]) for column in range(len(head))]
-    lines = [paint(_line(head, widths), "dim")]
-    for at, row in enumerate(body):
-        line = _line(row, widths)
-        style = styles[at] if styles is not None else None
-        lines.append(paint(line, style) if style is not None else line)
-    return lines
+    lines = [paint(_line(head, widths, {}), "dim")]
+    return lines + [_line(row, widths, colours or {}) for row in body]
 
 
-def _line(cells: Sequence[str], widths: Sequence[int]) -> str:
-    return "  ".join(cell.ljust(width) for cell, width in zip(cells, widths, strict=True)).rstrip()
+def _line(cells: Sequence[str], widths: Sequence[int], colours: Mapping[str, str]) -> str:
+    padded = [cell.ljust(width) for cell, width in zip(cells, widths, strict=True)]
+    padded[-1] = padded[-1].rstrip()
+    painted = [
+        paint(text, colours[cell]) if cell in colours else text for cell, text in zip(cells, padded, strict=True)
+    ]
+    return "  ".join(painted).rstrip()
 
 
 def shorten(text: str, width: int) -> str:

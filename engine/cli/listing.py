@@ -64,9 +64,7 @@ async def list_runs(which: Filter, store: str | None, as_json: bool) -> None:
 
 def _print_table(records: Sequence[RunRecord], *, more: bool) -> None:
     rows = [(r.id, r.flow, r.state.value, _when(r), _took(r), _note(r)) for r in records]
-    for line in console.table(
-        ("ID", "FLOW", "STATE", "STARTED", "TOOK", ""), rows, [console.STATE_COLOURS[r.state] for r in records]
-    ):
+    for line in console.table(("ID", "FLOW", "STATE", "STARTED", "TOOK", ""), rows, console.STATE_COLOURS):
         console.put(line)
     if more and console.is_terminal(sys.stdout):
         console.advise("There may be older ones:", "runs", "--before", records[-1].id)
