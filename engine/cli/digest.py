@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from engine.cli.times import iso, local, rough
+from engine.cli.times import iso, local
 from engine.model import entry as kinds
 from engine.model.entry import Entry
 
@@ -117,8 +117,3 @@ def signal_of(args: str) -> str:
         return str(json.loads(args.partition("=")[2]))
     except ValueError:
         return args
-
-
-def took(entry: Entry) -> str:
-    """How long a step took, roughly."""
-    return rough(entry.ended - entry.started)
