@@ -84,7 +84,7 @@ class Exporter(Generic[T]):
 
     def put(self, make: Callable[..., Sequence[T]], args: tuple[object, ...], run: int, mark: int, weight: int) -> None:
         """Hand over what `make(*args)` will make. `mark` is the watermark of `run` once it is sent, -1 for none."""
-        if self._taken - self._settled + weight > self._limit or self._off or self._closing.is_set():
+        if self.waiting + weight > self._limit or self._off or self._closing.is_set():
             self._overflowed += weight
             self._gap(run)
             return
@@ -100,6 +100,11 @@ class Exporter(Generic[T]):
             run, mark = self._marks.popleft()
             marks[run] = mark
         return list(marks.items())
+
+    @property
+    def waiting(self) -> int:
+        """Records handed over of which it is not decided yet whether they arrive."""
+        return self._taken - self._settled
 
     @property
     def lost(self) -> int:

@@ -167,7 +167,7 @@ async def test_a_full_buffer_drops_the_newest_counts_them_and_says_so(caplog: py
         put(out, 7, run=identity(2))
         await asyncio.to_thread(wait_for_log, caplog, "151 spans lost")
         receiver.usual = Reply()
-        await receiver.until(lambda: len(receiver.spans) == 100)
+        await receiver.until(lambda: len(receiver.spans) == 100 and out.waiting == 0)
         assert out.lost == 151
         put(out, 251)
         put(out, 0, run=identity(3))
