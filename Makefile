@@ -28,7 +28,7 @@ test: set-up services test-newest ## all tests, the replay suites on the newest 
 	$(BIN)/python -m pytest $(ARGS)
 
 .PHONY: check
-check: set-up format-check lint types arrows docs-check ## what must hold before a push: format, lint, types, arrows, docs, unit tests
+check: set-up services format-check lint types arrows docs-check ## what must hold before a push: format, lint, types, arrows, docs, unit tests
 	$(BIN)/python -m pytest -m 'not slow' $(wildcard tests/unit tests/contract) $(ARGS)
 
 .PHONY: bench

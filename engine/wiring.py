@@ -15,7 +15,7 @@ from typing import Any, Literal, Self, TypeVar, cast
 from engine import codeprint
 from engine.client import Client, RunHandle
 from engine.flow import Flow
-from engine.model.errors import HeadraceError, StoreError, UsageError
+from engine.model.errors import HeadraceError, UsageError
 from engine.ports.blobs import Blobs
 from engine.ports.clock import Clock
 from engine.ports.store import Store
@@ -167,10 +167,13 @@ def open_store(url: str, durability: Durability = "process") -> Store:
 
             return SQLiteStore(sqlite_path(rest), durability=durability)
         case "postgresql" | "postgres":
-            raise StoreError("the PostgreSQL store is not there yet; use sqlite:///path/to/state.db")
+            from engine.stores.postgres.store import PostgresStore
+
+            return PostgresStore(url)
         case _:
             raise UsageError(
-                f"{url!r} is not a store; write sqlite:///relative.db, sqlite:////absolute.db or memory://"
+                f"{url!r} is not a store; write sqlite:///relative.db, sqlite:////absolute.db, "
+                "postgresql://user@host/database or memory://"
             )
 
 

@@ -60,7 +60,7 @@ TABLE: list[tuple[Sequence[str], int, str]] = [
     ((*RUN, "--durability", "eternal"), 2, "eternal"),
     ((*RUN, "--store", "here.db"), 2, "'here.db' is not a store; write sqlite:///relative.db"),
     ((*RUN, "--store", "sqlite://"), 2, "names no file"),
-    ((*RUN, "--store", "postgresql://db"), 6, "not there yet"),
+    ((*RUN, "--store", "postgresql://db"), 6, "cannot be reached"),
     ((*RUN, "--store", "sqlite:////proc/here/x.db"), 6, "/proc/here/x.db"),
     ((*RUN, "--store", "sqlite:///notes.txt"), 6, "is not a Headrace store"),
     ((*RUN, "--store", "sqlite:///foreign.db"), 6, "another program"),

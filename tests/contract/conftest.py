@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,8 +17,10 @@ import pytest_asyncio
 from engine.model.run import RunRecord
 from engine.ports.store import Store
 from engine.stores.memory import MemoryStore
+from engine.stores.postgres import PostgresStore
 from engine.stores.sqlite import SQLiteStore
 from tests.contract import doomed
+from tests.support import postgres
 
 ROOT = Path(__file__).parents[2]
 
@@ -27,11 +29,11 @@ Kill: TypeAlias = Callable[..., Awaitable[None]]
 
 @dataclass
 class Place:
-    """One place to keep runs: `another` opens it as another program would."""
+    """One place to keep runs: `another` opens it as another program would, `where` is what that program is told."""
 
     store: Store
     another: Callable[[], Store]
-    path: Path | None
+    where: str | Path | None
 
 
 @pytest.fixture
@@ -39,7 +41,24 @@ def path(tmp_path: Path) -> Path:
     return tmp_path / "state.db"
 
 
-@pytest.fixture(params=["memory", "sqlite-process", "sqlite-power"])
+@pytest.fixture(scope="session")
+def postgres_url() -> Iterator[str]:
+    """A PostgreSQL server: the one that was given, or a private one for this session."""
+    if postgres.GIVEN:
+        yield postgres.GIVEN
+    else:
+        for server in postgres.serving():
+            yield server.url
+
+
+@pytest.fixture
+def url(postgres_url: str) -> Iterator[str]:
+    """A schema of its own on that server, not there yet."""
+    with postgres.schema_of_its_own(postgres_url) as url:
+        yield url
+
+
+@pytest.fixture(params=["memory", "sqlite-process", "sqlite-power", "postgres"])
 def place(request: pytest.FixtureRequest, path: Path) -> Place:
     match request.param:
         case "memory":
@@ -47,6 +66,9 @@ def place(request: pytest.FixtureRequest, path: Path) -> Place:
             return Place(memory, lambda: memory, None)
         case "sqlite-process":
             return Place(SQLiteStore(path), lambda: SQLiteStore(path), path)
+        case "postgres":
+            url: str = request.getfixturevalue("url")
+            return Place(PostgresStore(url), lambda: PostgresStore(url), url)
         case _:
             return Place(SQLiteStore(path, durability="power"), lambda: SQLiteStore(path, durability="power"), path)
 
@@ -75,11 +97,13 @@ def dies(place: Place, store: Store) -> Kill:
             await doomed.live(store, name, nums)
             store.lose(name)
             return
-        child = await started("tests.contract.doomed", place.path, name, *nums)
+        child = await started("tests.contract.doomed", place.where, name, *nums)
         assert child.stdout is not None
         assert await child.stdout.readline() == b"alive\n"
         child.kill()
         await child.communicate()
+        if isinstance(place.where, str):
+            await postgres.let_expire(place.where, name)
 
     return dies
 

@@ -7,6 +7,7 @@ import os
 import sys
 
 from engine.ports.store import Store
+from engine.stores.postgres import PostgresStore
 from engine.stores.sqlite import SQLiteStore
 from tests.contract.harness import node
 
@@ -22,8 +23,8 @@ async def live(store: Store, name: str, nums: list[int]) -> None:
     assert await store.acquire("gpu", 10, node=name, run=0, key=name)
 
 
-async def _main(path: str, name: str, nums: list[str]) -> None:
-    store = SQLiteStore(path)
+async def _main(place: str, name: str, nums: list[str]) -> None:
+    store = PostgresStore(place) if "://" in place else SQLiteStore(place)
     await store.open()
     await live(store, name, [*map(int, nums)])
     if FORKED in os.environ and os.fork() == 0:

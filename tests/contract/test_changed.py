@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 from engine.ports.store import Store
 from tests.contract.harness import claimed, new_run
 
@@ -16,7 +18,9 @@ async def test_what_another_program_does_is_noticed_once(store: Store, other: St
     await claimed(store)
     store.changed()
     await other.signal("run", "go", b"1", now=200)
-    assert store.changed()
+    async with asyncio.timeout(5):
+        while not store.changed():  # noqa: ASYNC110 - it is asked, it does not tell; over a network news take a moment
+            await asyncio.sleep(0.001)
     assert not store.changed()
 
 

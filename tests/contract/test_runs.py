@@ -83,4 +83,4 @@ async def test_runs_are_there_after_closing_and_opening_again(store: Store) -> N
 
 
 async def test_the_description_is_for_people(store: Store) -> None:
-    assert store.description.split()[0].strip(",") in {"memory", "SQLite"}
+    assert store.description.split()[0].strip(",") in {"memory", "SQLite", "PostgreSQL"}

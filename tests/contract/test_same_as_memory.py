@@ -1,4 +1,4 @@
-"""Whatever is done to them in whatever order, SQLite answers what memory answers, and only legal moves are made."""
+"""Whatever is done in whatever order, every store answers what memory answers, and only legal moves are made."""
 
 from __future__ import annotations
 
@@ -19,8 +19,10 @@ from engine.model.errors import HeadraceError
 from engine.model.run import RunRecord, RunState
 from engine.ports.store import Store
 from engine.stores.memory import MemoryStore
+from engine.stores.postgres import PostgresStore
 from engine.stores.sqlite import SQLiteStore
 from tests.contract.harness import entry, log, new_run, node, write
+from tests.support import postgres
 
 Act: TypeAlias = Callable[[Store], Coroutine[Any, Any, object]]
 
@@ -91,6 +93,14 @@ async def _write(store: Store, num: int, seq: int, kind: str, change: Change | N
     return await write(store, *lines, epochs={num: run.epoch})
 
 
+class ByUrl(PostgresStore):
+    """A store that knows where it is, so that time can be made to pass there."""
+
+    def __init__(self, url: str) -> None:
+        super().__init__(url)
+        self.url = url
+
+
 async def _leave(store: Store) -> object:
     await store.leave("node")
     await store.join(node())
@@ -98,12 +108,14 @@ async def _leave(store: Store) -> object:
 
 
 async def _die(store: Store) -> object:
-    """Closing without leaving gives up the lock, as a death does."""
+    """Closing without leaving gives up the lock, as a death does; a lease has to run out."""
     if isinstance(store, MemoryStore):
         store.lose("node")
     else:
         await store.close()
         await store.open()
+    if isinstance(store, ByUrl):
+        await postgres.let_expire(store.url, "node")
     rescued = await store.rescue(crash_limit=2, now=7)
     await store.join(node())
     return rescued
@@ -145,25 +157,32 @@ def _check_moves(before: dict[int, RunRecord], after: dict[int, RunRecord]) -> N
         assert run.epoch >= old.epoch
 
 
-async def _compare(script: list[tuple[str, Act]], path: Path) -> None:
-    memory, sqlite = MemoryStore(), SQLiteStore(path)
-    for store in (memory, sqlite):
+async def _compare(script: list[tuple[str, Act]], other: Store) -> None:
+    memory = MemoryStore()
+    for store in (memory, other):
         await store.open()
         await store.join(node())
     try:
         before: dict[int, RunRecord] = {}
         for name, act in script:
-            assert await _outcome(act, sqlite) == await _outcome(act, memory), name
-            assert await _everything(sqlite) == await _everything(memory), name
+            assert await _outcome(act, other) == await _outcome(act, memory), name
+            assert await _everything(other) == await _everything(memory), name
             after = {run.num: run for run in await memory.list_runs(limit=100)}
             _check_moves(before, after)
             before = after
     finally:
-        await sqlite.close()
+        await other.close()
 
 
 @settings(max_examples=120)
 @given(st.lists(acts(), min_size=5, max_size=40))
 def test_memory_and_sqlite_cannot_be_told_apart(script: list[tuple[str, Act]]) -> None:
     with tempfile.TemporaryDirectory() as folder:
-        asyncio.run(_compare(script, Path(folder) / "state.db"))
+        asyncio.run(_compare(script, SQLiteStore(Path(folder) / "state.db")))
+
+
+@settings(max_examples=12)
+@given(script=st.lists(acts(), min_size=5, max_size=40))
+def test_memory_and_postgres_cannot_be_told_apart(postgres_url: str, script: list[tuple[str, Act]]) -> None:
+    with postgres.schema_of_its_own(postgres_url) as url:
+        asyncio.run(_compare(script, ByUrl(url)))

@@ -1,0 +1,137 @@
+"""Nodes on PostgreSQL: a row with a lease says who lives, and the server's clock judges."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from time import monotonic
+
+from engine.model.errors import Fenced, StoreError
+from engine.model.run import NodeRecord, RunRecord
+from engine.stores.crash_loop import crash_loop
+from engine.stores.postgres.connect import Connection, Row
+from engine.stores.postgres.lease import Leases
+from engine.stores.postgres.part import Part
+from engine.stores.postgres.rows import to_run
+from engine.stores.postgres.statements import statement
+
+INSERT_NODE = statement("insert_node")
+FIND_NODE = statement("find_node")
+LIST_NODES = statement("list_nodes")
+DELETE_NODE = statement("delete_node")
+LOCK_OWNED = statement("lock_owned")
+RELEASE_OWNED = statement("release_owned")
+FREE_SLOTS_OF_NODE = statement("free_slots_of_node")
+FIND_EXPIRED = statement("find_expired")
+CLOSE_CONNECTIONS = statement("close_connections")
+LIST_OWNED = statement("list_owned")
+RESCUE_RUNS = statement("rescue_runs")
+GIVE_UP_RUN = statement("give_up_run")
+LOCK_RUNS = statement("lock_runs")
+WAKE_RUNS = statement("wake_runs")
+
+
+class PostgresNodes(Part):
+    """Satisfies `ports.nodes.Nodes`."""
+
+    _leases: Leases
+
+    async def join(self, node: NodeRecord) -> None:
+        door = self._db.door
+        asked = monotonic()
+
+        async def work(connection: Connection) -> bool:
+            nonlocal asked
+            asked = monotonic()
+            fields = (node.id, node.pid, node.host, node.started, [*node.flows], door.name, door.address.lease)
+            if await connection.fetchval(self._db.sql(INSERT_NODE), *fields) is not None:
+                return True
+            # It may be our own row, of an attempt whose answer was lost.
+            known = await connection.fetchrow(self._db.sql(FIND_NODE), node.id)
+            return known is not None and known["token"] == door.name and node.id not in self._leases.held
+
+        if not await self._db.query(work):
+            raise StoreError(
+                f"a node {node.id} is running on {door.address.shown}, or died and was not rescued yet: "
+                "give this one another id"
+            )
+        self._leases.add(node.id, asked)
+        self._bell.listen()
+
+    async def leave(self, node: str) -> None:
+        async def work(connection: Connection, _: bool) -> None:
+            # The node first: no claim of ours that is still under way can take anything after this.
+            await connection.execute(self._db.sql(DELETE_NODE), node)
+            await connection.execute(self._db.sql(LOCK_OWNED), node)
+            await connection.execute(self._db.sql(RELEASE_OWNED), node)
+            await connection.execute(self._db.sql(FREE_SLOTS_OF_NODE), node)
+
+        self._leases.drop(node)
+        await self._db.transact(work)
+        self._bell.ring()
+
+    async def beat(self, node: str) -> None:
+        async def work(connection: Connection) -> Row | None:
+            return await connection.fetchrow(self._db.sql(FIND_NODE), node)
+
+        row = None if node in self._leases.lost else await self._db.query(work)
+        if row is None or (node in self._leases.held and row["token"] != self._db.door.name):
+            self._leases.drop(node)
+            raise Fenced(f"node {node} was declared dead: its runs belong to others now, and it must stop")
+
+    async def rescue(self, *, crash_limit: int, now: int) -> Sequence[RunRecord]:
+        async def work(connection: Connection, _: bool) -> list[RunRecord]:
+            expired = await connection.fetch(self._db.sql(FIND_EXPIRED), [*self._leases.held], self._db.address.lease)
+            return [
+                run
+                for row in expired
+                for run in await self._bury(connection, row["id"], row["token"], crash_limit=crash_limit, now=now)
+            ]
+
+        # After a cut between us and the server the others have been cut off too, perhaps: they get a lease's time.
+        if self._leases.held and monotonic() < self._leases.wary_until:
+            return []
+        rescued = await self._db.transact(work)
+        if rescued:
+            self._bell.ring()
+        return rescued
+
+    async def nodes(self) -> Sequence[NodeRecord]:
+        async def work(connection: Connection) -> list[NodeRecord]:
+            return [
+                NodeRecord(id=row["id"], pid=row["pid"], host=row["host"], started=row["started"],
+                           flows=tuple(row["flows"]), alive=row["alive"])
+                for row in await connection.fetch(self._db.sql(LIST_NODES))
+            ]  # fmt: skip
+
+        return await self._db.query(work)
+
+    async def _bury(
+        self, connection: Connection, node: str, token: str, *, crash_limit: int, now: int
+    ) -> list[RunRecord]:
+        """Take everything from a dead node, whose row is locked."""
+        if token != self._db.door.name:
+            await connection.execute(CLOSE_CONNECTIONS, token)
+        await connection.execute(self._db.sql(DELETE_NODE), node)
+        await connection.execute(self._db.sql(FREE_SLOTS_OF_NODE), node)
+        nums = [row["num"] for row in await connection.fetch(self._db.sql(LOCK_OWNED), node)]
+        queued: list[tuple[int, int, int]] = []
+        rescued: list[RunRecord] = []
+        for row in await connection.fetch(self._db.sql(LIST_OWNED), nums):
+            crashes = 1 if row["progress"] > row["crash_seq"] else row["crashes"] + 1
+            if crashes < crash_limit:
+                queued.append((row["num"], crashes, row["progress"]))
+            else:
+                rescued.append(await self._give_up(connection, row, crashes, now))
+        columns = [[run[n] for run in queued] for n in range(3)]
+        rescued += [to_run(row) for row in await connection.fetch(self._db.sql(RESCUE_RUNS), *columns)]
+        return sorted(rescued, key=lambda run: run.num)
+
+    async def _give_up(self, connection: Connection, row: Row, crashes: int, now: int) -> RunRecord:
+        num = row["num"]
+        error = crash_loop(row["id"], row["flow"], crashes)
+        await connection.execute(self._db.sql(LOCK_RUNS), [num], [num])
+        failed = await connection.fetchrow(self._db.sql(GIVE_UP_RUN), num, now, error, crashes, row["progress"])
+        if row["parent"] is not None:
+            await connection.execute(self._db.sql(WAKE_RUNS), [row["parent"]])
+        assert failed is not None  # its row is locked
+        return to_run(failed)

@@ -1,0 +1,1 @@
+DELETE FROM headrace.journal WHERE run = ANY ($1::bigint[])

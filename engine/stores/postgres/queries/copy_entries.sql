@@ -1,0 +1,7 @@
+-- Epoch 0 says that no owner of the target wrote these lines.
+INSERT INTO headrace.journal
+SELECT
+    $2::bigint, row_number() OVER (ORDER BY seq) - 1, delivery, kind, key, name, args, attempt, started, ended,
+    span, parent, outcome, value, blob, 0
+FROM headrace.journal
+WHERE run = $1 AND key = ANY ($3::text[])

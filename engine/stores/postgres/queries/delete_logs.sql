@@ -1,0 +1,1 @@
+DELETE FROM headrace.log WHERE run = ANY ($1::bigint[])

@@ -1,0 +1,1 @@
+DELETE FROM headrace.node WHERE id = $1

@@ -1,0 +1,1 @@
+DELETE FROM headrace.run WHERE num = ANY ($1::bigint[])

@@ -1,0 +1,1 @@
+DELETE FROM headrace.signal WHERE run = ANY ($1::bigint[])

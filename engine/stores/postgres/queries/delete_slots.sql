@@ -1,0 +1,1 @@
+DELETE FROM headrace.slot WHERE run = ANY ($1::bigint[])

@@ -1,0 +1,1 @@
+SELECT num, epoch, state FROM headrace.run WHERE num = ANY ($1::bigint[])

@@ -1,0 +1,1 @@
+SELECT token, expires > clock_timestamp() AS alive FROM headrace.node WHERE id = $1

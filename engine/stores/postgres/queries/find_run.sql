@@ -1,0 +1,1 @@
+SELECT * FROM headrace.run WHERE id = $1

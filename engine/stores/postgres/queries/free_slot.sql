@@ -1,0 +1,1 @@
+DELETE FROM headrace.slot WHERE pool = $1 AND run = $2 AND key = $3

@@ -1,0 +1,1 @@
+DELETE FROM headrace.slot WHERE node = $1

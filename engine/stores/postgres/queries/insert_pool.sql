@@ -1,0 +1,1 @@
+INSERT INTO headrace.pool (name) VALUES ($1) ON CONFLICT DO NOTHING

@@ -1,0 +1,17 @@
+-- Nothing is inserted, and no number is used up, when the id is taken.
+WITH made AS (
+    INSERT INTO headrace.run (
+        id, flow, version, fingerprint, python, due, created, timeout, scheduled_for, trace, span, sampled,
+        parent, parent_key, parent_span, rerun_of, origin, tags, params
+    )
+    SELECT
+        $1, $2, $3, $4, $5, $6::bigint, $7::bigint, $8::bigint, $9::bigint, $10, $11::bigint, $12::boolean,
+        $13::bigint, $14, $15::bigint, $16, $17, $18::text[], $19::bytea
+    WHERE NOT EXISTS (SELECT 1 FROM headrace.run WHERE id = $1)
+    ON CONFLICT (id) DO NOTHING
+    RETURNING *
+), tagged AS (
+    INSERT INTO headrace.run_tag (tag, run)
+    SELECT DISTINCT tag, num FROM made CROSS JOIN unnest($18::text[]) AS given (tag)
+)
+SELECT * FROM made

@@ -1,0 +1,1 @@
+SELECT * FROM headrace.run WHERE parent = $1 ORDER BY num

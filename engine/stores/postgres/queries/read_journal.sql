@@ -1,0 +1,1 @@
+SELECT * FROM headrace.journal WHERE run = $1 AND seq > $2 ORDER BY seq LIMIT $3

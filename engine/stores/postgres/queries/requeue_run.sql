@@ -1,0 +1,3 @@
+UPDATE headrace.run
+SET state = 'queued', due = 0, ended = NULL, error = NULL
+WHERE num = $1 AND state = 'diverged'

@@ -1,0 +1,101 @@
+"""Rows: from the table's columns to the model's values, and back."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from engine.model.run import LogLine, NewRun, RunRecord, RunState
+from engine.stores.postgres.connect import Row
+
+
+def to_run(row: Row) -> RunRecord:
+    """The record of one row of `run`."""
+    return RunRecord(
+        num=row["num"],
+        id=row["id"],
+        flow=row["flow"],
+        version=row["version"],
+        fingerprint=row["fingerprint"],
+        python=row["python"],
+        params=row["params"],
+        state=RunState(row["state"]),
+        epoch=row["epoch"],
+        owner=row["owner"],
+        created=row["created"],
+        started=row["started"],
+        ended=row["ended"],
+        wake_at=row["due"] or None,
+        timeout=row["timeout"],
+        crashes=row["crashes"],
+        cancel=row["cancel"],
+        result=row["result"],
+        result_blob=row["result_blob"],
+        error=row["error"],
+        trace=row["trace"],
+        span=unsigned(row["span"]),
+        sampled=row["sampled"],
+        parent=row["parent"],
+        parent_key=row["parent_key"],
+        parent_span=unsigned(row["parent_span"]),
+        rerun_of=row["rerun_of"],
+        origin=row["origin"],
+        tags=tuple(row["tags"]),
+        scheduled_for=row["scheduled_for"],
+        exported=row["exported"],
+    )
+
+
+def from_new_run(run: NewRun) -> Sequence[object]:
+    """The parameters of `insert_run.sql`."""
+    return (
+        run.id,
+        run.flow,
+        run.version,
+        run.fingerprint,
+        run.python,
+        run.due,
+        run.created,
+        run.timeout,
+        run.scheduled_for,
+        run.trace,
+        signed(run.span),
+        run.sampled,
+        run.parent,
+        run.parent_key,
+        signed(run.parent_span),
+        run.rerun_of,
+        run.origin,
+        [*run.tags],
+        run.params,
+    )
+
+
+def from_log(line: LogLine) -> Sequence[object]:
+    """The columns of a log line. What the server cannot keep is replaced: user code logs whatever it likes."""
+    return (
+        line.run,
+        line.at,
+        storable(line.level),
+        storable(line.logger),
+        storable(line.message),
+        line.task,
+        line.attempt,
+        line.span,
+    )
+
+
+def storable(text: str) -> str:
+    """The text without zero characters and lone surrogates, which PostgreSQL's `text` does not hold."""
+    if text.isascii() and "\0" not in text:
+        return text
+    return text.replace("\0", "\ufffd").encode("utf-8", "replace").decode("utf-8")
+
+
+def signed(span: int) -> int:
+    """PostgreSQL's integers have a sign; span ids that come from elsewhere use all 64 bits."""
+    return span - (1 << 64) if span >> 63 else span
+
+
+def unsigned(span: int) -> int:
+    """The span id that `signed` was given."""
+    return span & 0xFFFF_FFFF_FFFF_FFFF

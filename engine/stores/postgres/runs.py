@@ -1,0 +1,194 @@
+"""Runs on PostgreSQL: created by anyone, claimed by one node at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, field
+from time import monotonic
+from typing import Final
+
+from engine.model.errors import Fenced, RunConflict, UnknownRun
+from engine.model.run import NewRun, RunRecord, RunState
+from engine.stores.postgres.connect import Connection, Row
+from engine.stores.postgres.part import Part, token
+from engine.stores.postgres.rows import from_new_run, to_run
+from engine.stores.postgres.statements import statement
+
+INSERT_RUN = statement("insert_run")
+FIND_RUN = statement("find_run")
+FIND_RUN_BY_NUM = statement("find_run_by_num")
+LOCK_RUN = statement("lock_run")
+LOCK_RUN_BY_NUM = statement("lock_run_by_num")
+CLAIM_RUNS = statement("claim_runs")
+CLAIM_AMONG = statement("claim_among")
+FIND_CLAIMED = statement("find_claimed")
+NEXT_DUE = statement("next_due")
+REQUEUE_RUN = statement("requeue_run")
+CLEAR_JOURNALS = statement("clear_journals")
+COPY_ENTRIES = statement("copy_entries")
+MAKE_DUE = statement("make_due")
+LIST_CHILDREN = statement("list_children")
+
+LOST_FOR: Final = 120.0
+"""Seconds for which a claim without an answer is asked after: no server goes on with one for longer."""
+
+
+@dataclass(slots=True)
+class LostClaims:
+    """Claims whose answer never came: what they took is the node's, and nobody told it."""
+
+    tokens: dict[int, float] = field(default_factory=dict[int, float])
+
+    def note(self, claim: int) -> None:
+        """The answer to this claim was lost."""
+        self.tokens[claim] = monotonic() + LOST_FOR
+
+    def found(self, claims: Collection[int]) -> None:
+        """What these took is known now."""
+        for claim in claims:
+            del self.tokens[claim]
+
+    def open(self) -> list[int]:
+        """Those that may still turn out to have taken something."""
+        now = monotonic()
+        self.tokens = {claim: until for claim, until in self.tokens.items() if until > now}
+        return [*self.tokens]
+
+
+class PostgresRuns(Part):
+    """Satisfies `ports.runs.Runs`, together with `PostgresInbox`."""
+
+    _lost: LostClaims
+
+    async def create(self, run: NewRun) -> tuple[RunRecord, bool]:
+        sql, again_sql = self._db.sql(INSERT_RUN), self._db.sql(FIND_RUN)
+        given = from_new_run(run)
+        attempts = 0
+
+        async def work(connection: Connection) -> tuple[RunRecord, bool] | None:
+            nonlocal attempts
+            attempts += 1
+            row = await connection.fetchrow(sql, *given)
+            if row is not None:
+                return to_run(row), True
+            row = await connection.fetchrow(again_sql, run.id)
+            if row is None:
+                return None  # forgotten just now: the id is free again
+            # An attempt whose answer was lost may have made it: its trace was drawn for it alone.
+            ours = attempts > 1 and (row["trace"], row["created"]) == (run.trace, run.created)
+            return to_run(row), ours
+
+        while (made := await self._db.query(work)) is None:
+            pass
+        if made[1]:
+            self._bell.touched()
+        return made
+
+    async def find(self, run_id: str) -> RunRecord | None:
+        return await self._find(FIND_RUN, run_id)
+
+    async def find_num(self, num: int) -> RunRecord | None:
+        return await self._find(FIND_RUN_BY_NUM, num)
+
+    async def _find(self, text: str, value: str | int) -> RunRecord | None:
+        sql = self._db.sql(text)
+
+        async def work(connection: Connection) -> RunRecord | None:
+            row = await connection.fetchrow(sql, value)
+            return None if row is None else to_run(row)
+
+        return await self._db.query(work)
+
+    async def claim(
+        self, node: str, *, now: int, limit: int, flows: Collection[str], only: Collection[int] | None = None
+    ) -> Sequence[RunRecord]:
+        sql = self._db.sql(CLAIM_RUNS if only is None else CLAIM_AMONG)
+        among = () if only is None else ([*only],)
+        found_sql = self._db.sql(FIND_CLAIMED)
+        mark: int | None = None
+
+        async def work(connection: Connection) -> list[RunRecord]:
+            nonlocal mark
+            if mark is not None:
+                self._lost.note(mark)
+                mark = None
+            if lost := self._lost.open():
+                rows = await connection.fetch(found_sql, node, lost)
+                if rows:
+                    self._lost.found({row["claim"] for row in rows})
+                    return [to_run(row) for row in rows]
+            mark = token()
+            rows = await connection.fetch(sql, node, now, [*flows], limit, mark, *among)
+            if not rows[0]["member"]:
+                raise Fenced(
+                    f"node {node} has not joined this store, or was declared dead: it must join before it claims"
+                )
+            return [to_run(row) for row in rows if row["num"] is not None]
+
+        return await self._db.query(work)
+
+    async def next_due(self, *, flows: Collection[str]) -> int | None:
+        sql = self._db.sql(NEXT_DUE)
+
+        async def work(connection: Connection) -> int | None:
+            due: int | None = await connection.fetchval(sql, [*flows])
+            return due
+
+        return await self._db.query(work)
+
+    async def requeue(self, run_id: str, *, now: int) -> RunRecord:
+        async def work(connection: Connection, again: bool) -> RunRecord:
+            run = await self._locked(connection, run_id)
+            if again and run.state is not RunState.DIVERGED:
+                return run  # the attempt whose answer was lost has done it
+            if run.state is not RunState.DIVERGED:
+                raise RunConflict(
+                    f"run {run_id} of flow {run.flow} is {run.state}: only a diverged run can be queued again"
+                )
+            await connection.execute(self._db.sql(REQUEUE_RUN), run.num)
+            return await self._known(connection, run_id)
+
+        run = await self._db.transact(work)
+        self._bell.touched()
+        return run
+
+    async def copy_journal(self, source: int, target: int, keys: Collection[str], *, now: int) -> None:
+        async def work(connection: Connection, again: bool) -> None:
+            row = await connection.fetchrow(self._db.sql(LOCK_RUN_BY_NUM), target)
+            if row is None:
+                raise UnknownRun(f"no run has the number {target} in this store: create it before copying to it")
+            run = to_run(row)
+            if run.started is not None or run.state is not RunState.QUEUED:
+                if again:
+                    return  # started with its lines: it was the copy that made it due
+                raise RunConflict(f"run {run.id} of flow {run.flow} has started: copy results to a new run only")
+            await connection.execute(self._db.sql(CLEAR_JOURNALS), [target])
+            await connection.execute(self._db.sql(COPY_ENTRIES), source, target, [*keys])
+            await connection.execute(self._db.sql(MAKE_DUE), target)
+
+        await self._db.transact(work)
+        self._bell.touched()
+
+    async def children(self, run: int) -> Sequence[RunRecord]:
+        sql = self._db.sql(LIST_CHILDREN)
+
+        async def work(connection: Connection) -> list[RunRecord]:
+            return [to_run(row) for row in await connection.fetch(sql, run)]
+
+        return await self._db.query(work)
+
+    def changed(self) -> bool:
+        return self._bell.heard()
+
+    async def _locked(self, connection: Connection, run_id: str) -> RunRecord:
+        """The run of this id, which nobody else moves before this transaction ends. Raises UnknownRun."""
+        return _known(await connection.fetchrow(self._db.sql(LOCK_RUN), run_id), run_id)
+
+    async def _known(self, connection: Connection, run_id: str) -> RunRecord:
+        return _known(await connection.fetchrow(self._db.sql(FIND_RUN), run_id), run_id)
+
+
+def _known(row: Row | None, run_id: str) -> RunRecord:
+    if row is None:
+        raise UnknownRun(f"no run has the id {run_id!r} in this store: `headrace runs` lists those there are")
+    return to_run(row)
