@@ -8,6 +8,7 @@ not recognised counts as foreign: the run then stays in memory, which is never w
 from __future__ import annotations
 
 import asyncio
+import dis
 import gc
 from collections.abc import Collection, Container, Iterator
 from types import AsyncGeneratorType, CodeType, CoroutineType
@@ -33,6 +34,9 @@ _CLOCKED: Final = frozenset(
     {"timeout", "timeout_at", "wait_for", "fail_after", "move_on_after", "fail_at", "move_on_at"}
 )
 """Names that put a wall-clock deadline around what is awaited. A flow in one must stay, or the deadline never comes."""
+
+_NO_NAMES: Final = frozenset({"LOAD_CONST", "KW_NAMES", "LOAD_FAST", "STORE_FAST"})
+"""Instructions with a text that is no name of a function, or one that was judged where it came from."""
 
 _VEILS: Final = frozenset({"async_generator_asend", "async_generator_athrow", "anext_awaitable", "coroutine_wrapper"})
 """Types that stand between a coroutine and what it awaits in `async for` and in `__await__`, and do not tell."""
@@ -75,13 +79,27 @@ def _clocked(coro: Suspended) -> bool:
         return False
     known = _verdicts.get(code)
     if known is None:
-        names = _CLOCKED.intersection(code.co_names)
         frame = coro.cr_frame if isinstance(coro, CoroutineType) else coro.ag_frame
-        scope = frame.f_globals if frame is not None else {}
-        known = any(scope.get(name) is not getattr(ours, name, None) for name in names)
+        known = _names_a_clock(code, frame.f_globals if frame is not None else {})
         known = known or (code.co_filename.endswith("asyncio/tasks.py") and code.co_name == "wait_for")
         _verdicts[code] = known
     return known
+
+
+def _names_a_clock(code: CodeType, scope: dict[str, Any]) -> bool:
+    """True when a function uses one of those names and it is not ours: `asyncio.timeout`, where `timeout` may be."""
+    if not _CLOCKED.intersection(code.co_names):
+        return False
+    before: object = None
+    for instruction in dis.get_instructions(code):
+        name = instruction.argval
+        named = scope.get(name) if instruction.opname == "LOAD_GLOBAL" else None
+        if isinstance(name, str) and name in _CLOCKED and instruction.opname not in _NO_NAMES:
+            found = named if instruction.opname == "LOAD_GLOBAL" else getattr(before, name, None)
+            if found is not getattr(ours, name, None):
+                return True
+        before = named
+    return False
 
 
 def chain(coro: object) -> Iterator[Suspended]:
