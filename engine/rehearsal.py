@@ -65,8 +65,8 @@ async def rehearse(store: Store, record: RunRecord, flow: Flow[..., Any], *, blo
     session.root = root
     session.delivery.tasks.add(root)
     root.add_done_callback(session.delivery.tasks.discard)
-    if record.cancel is not None:
-        session.cancel(record.cancel)
+    if (reason := record.cancel or (session.recorded_cancel and "timeout")) is not None:
+        session.cancel(reason)
     try:
         await asyncio.wait([root, stage.reached], timeout=PATIENCE, return_when=asyncio.FIRST_COMPLETED)
         if stage.reached.done():

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
 from collections.abc import Callable
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from engine import codeprint
 from engine.context import Hook
@@ -27,6 +28,9 @@ if TYPE_CHECKING:
     from engine.runtime.node import Node
 
 _log = logging.getLogger("headrace.run")
+
+TIMEOUT: Final = "timeout"
+"""What the journal calls a cancellation by the flow's own deadline."""
 
 UNWINDING_GRACE = 5.0
 """Seconds a flow may take to leave memory. Its `finally` blocks run then, and should not wait for anything."""
@@ -65,9 +69,8 @@ async def _stay(node: Node, session: Session, flow: Flow[..., Any]) -> None:
     session.root = root
     session.delivery.tasks.add(root)
     root.add_done_callback(session.delivery.tasks.discard)
+    _cancel_again(session)
     deadline = _deadline(node, session)
-    if (reason := record.cancel or session.called_off) is not None:
-        session.cancel(reason)
     try:
         await _ended(root)
     except asyncio.CancelledError:
@@ -226,6 +229,23 @@ def _lost(session: Session) -> None:
     _log.warning("run %s of %s now belongs to another node; stopped here", session.record.id, session.record.flow)
 
 
+def _cancel_again(session: Session) -> None:
+    """Cancel a flow as it was cancelled in an earlier stay, else as somebody has asked meanwhile."""
+    recorded = session.recorded_cancel
+    if recorded is not None and recorded.name == TIMEOUT:
+        session.overdue = _overdue(session.record)
+        session.cancel(json.loads(recorded.value), TIMEOUT)
+    elif session.called_off is not None:
+        session.cancel(session.called_off)
+
+
+def _overdue(record: RunRecord) -> RunTimeout:
+    limit = (record.timeout or 0) / 1e9
+    return RunTimeout(
+        f"run {record.id} of {record.flow} did not end within {limit:g} s", run_id=record.id, flow=record.flow
+    )
+
+
 def _deadline(node: Node, session: Session) -> Any:
     record = session.record
     if record.timeout is None or session.overdue_at is None:
@@ -233,10 +253,8 @@ def _deadline(node: Node, session: Session) -> Any:
     limit = record.timeout / 1e9
 
     def expire() -> None:
-        session.overdue = RunTimeout(
-            f"run {record.id} of {record.flow} did not end within {limit:g} s", run_id=record.id, flow=record.flow
-        )
-        session.cancel(f"timeout of {limit:g} s")
+        if session.cancel(f"timeout of {limit:g} s", TIMEOUT):
+            session.overdue = _overdue(record)
 
     return node.clock.call_at(session.overdue_at, expire)
 

@@ -197,7 +197,7 @@ class Node:
 
     def _arrived(self, session: Session) -> None:
         self.sessions[session.num] = session
-        session.called_off = self._called_off.pop(session.num, None)
+        session.called_off = session.called_off or self._called_off.pop(session.num, None)
         for signal in self._arriving.pop(session.num, []):
             session.receive(signal)
 
@@ -239,9 +239,8 @@ class Node:
             self._called_off[num] = reason
 
     def _cancel(self, session: Session, reason: str) -> None:
-        if session.cancelling or session.closing is not None:
+        if not session.cancel(reason):
             return
-        session.cancel(reason)
 
         def say_so() -> None:
             if session.num in self.sessions and session.closing is None:

@@ -310,7 +310,9 @@ async def _timed(one: Step, work: Any) -> Any:
     limit = one.task.options.timeout
     if limit is None:
         return await work
-    deadline = asyncio.timeout(limit.total_seconds())
+    clock = one.session.host.clock
+    deadline = asyncio.timeout(None)
+    timer = clock.call_at(clock.now() + limit // timedelta(microseconds=1) * 1000, lambda: deadline.reschedule(0))
     try:
         async with deadline:
             return await work
@@ -318,6 +320,8 @@ async def _timed(one: Step, work: Any) -> Any:
         if not deadline.expired():
             raise
         raise TimeoutError(f"task {one.task.name}: attempt {one.attempt} took longer than {limit}") from None
+    finally:
+        timer.cancel()
 
 
 async def body(one: Step) -> Any:

@@ -93,7 +93,7 @@ class Session:
         self.performing = 0
         self.cancelling = False
         self.cancel_reason: str | None = None
-        self.called_off: str | None = None
+        self.called_off = record.cancel
         self.overdue: Exception | None = None
         self.overdue_at = None if record.timeout is None else (record.started or record.created) + record.timeout
         self.park_check: asyncio.TimerHandle | None = None
@@ -499,13 +499,21 @@ class Session:
                 return True
         return False
 
-    def cancel(self, reason: str) -> None:
-        """Cancel the flow: its root is thrown CancelledError when it is at rest. Repeated requests do nothing."""
+    @property
+    def recorded_cancel(self) -> Entry | None:
+        """The cancellation that an earlier stay in memory has recorded."""
+        return self.replay.record(waiting.CANCEL_KEY) if self.replay is not None else None
+
+    def cancel(self, reason: str, name: str = "cancel") -> bool:
+        """Cancel the flow: its root is thrown CancelledError when it is at rest. False: it was cancelled already."""
+        if name == "cancel":
+            self.called_off = reason
         if self.cancelling or self.closing is not None:
-            return
+            return False
         self.cancelling = True
         self.cancel_reason = reason
-        waiting.cancellation(self, reason)
+        waiting.cancellation(self, reason, name)
+        return True
 
     def close(self, why: Closing, cause: Exception | Divergence | None) -> None:
         """Take nothing new from now on and end what runs. The first reason counts."""
@@ -539,9 +547,14 @@ class Session:
         return self.performing == 0 and only_ours(self.delivery.tasks, self.waits, self.delivery)
 
     def can_park(self) -> bool:
-        """True when nothing but the engine can move this run and nothing of it is under way."""
+        """True when nothing but the engine can move this run and nothing of it is under way.
+
+        One that somebody has called off stays until it has ended: the request stands in its row, and would have it
+        queued again at once.
+        """
         return (
             self.closing is None
+            and self.called_off is None
             and not self._lines
             and not self._started
             and not self._unwritten
@@ -558,7 +571,8 @@ class Session:
 
     def wake_at(self) -> int | None:
         """The earliest time that any wait of this run ends by itself."""
-        times = [when for when in (*self.waits.values(), self.overdue_at) if when is not None]
+        deadline = None if self.cancelling else self.overdue_at  # felt once; it must not wake the clean-up
+        times = [when for when in (*self.waits.values(), deadline) if when is not None]
         return min(times) if times else None
 
     def _check_caller(self, what: str) -> None:

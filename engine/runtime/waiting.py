@@ -333,8 +333,11 @@ class Deadline(AbstractAsyncContextManager[None]):
         await self._timeout.__aexit__(kind, error, stack)
 
 
-def cancellation(session: Session, reason: str) -> None:
-    """Throw CancelledError into the flow's root, at the same place in the story on every replay."""
+def cancellation(session: Session, reason: str, name: str) -> None:
+    """Throw CancelledError into the flow's root, at the same place in the story on every replay.
+
+    `name` says what it was: "cancel" or "timeout".
+    """
 
     def react() -> None:
         if session.root is not None:
@@ -347,7 +350,7 @@ def cancellation(session: Session, reason: str) -> None:
     def record() -> None:
         at = session.host.clock.now()
         value = json.dumps(reason).encode()
-        line = _line(session, kinds.CANCEL, CANCEL_KEY, "cancel", "", at, at, 0, session.record.span, kinds.OK, value)
+        line = _line(session, kinds.CANCEL, CANCEL_KEY, name, "", at, at, 0, session.record.span, kinds.OK, value)
         session.settle_alone(line, react)
 
     if session.delivery.replaying:

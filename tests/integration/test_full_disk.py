@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from pathlib import Path
+from typing import ClassVar
 
 import pytest
 
 from engine import Engine, Pool, flow, task
 from engine.model.errors import StoreFull
-from engine.model.run import RunState
+from engine.model.run import NewRun, RunRecord, RunState
+from engine.settings import NodeSettings
+from engine.stores.blobs import MemoryBlobs
 from engine.stores.sqlite import SQLiteStore
 from tests.integration.conftest import MakeEngine
 from tests.integration.polling import until_state
@@ -83,19 +87,40 @@ async def through_a_pool() -> str:
     return "through"
 
 
-async def start_many(engine: Engine) -> None:
-    for number in range(10_000):
-        await engine.start(gated.bind(), id=f"gated-{number}")
+class RefusesOnce(SQLiteStore):
+    """A store that cannot give a slot, and cannot make a child run, the first time it is asked."""
+
+    refused: ClassVar[list[str]]
+
+    def refuse(self, what: str) -> None:
+        if what not in self.refused:
+            self.refused.append(what)
+            raise StoreFull(f"no room for a {what}")
+
+    async def acquire(self, pool: str, slots: int, *, node: str, run: int, key: str) -> bool:
+        self.refuse("slot")
+        return await super().acquire(pool, slots, node=node, run=run, key=key)
+
+    async def create(self, run: NewRun) -> tuple[RunRecord, bool]:
+        if run.parent is not None:
+            self.refuse("child")
+        return await super().create(run)
 
 
-async def test_whatever_the_disk_refuses_is_no_failure_of_a_run(make_engine: MakeEngine) -> None:
-    """Claims, slots, results and ends are refused; when there is room again, all that was started succeeds."""
-    async with make_engine(gated, rescue_every=timedelta(milliseconds=20)) as engine:
-        pages(engine, 5)
-        with pytest.raises(StoreFull):
-            await start_many(engine)
-        started = await engine.store.list_runs(limit=10_000)
-        assert started
-        pages(engine, 100_000)
-        for record in started:
-            await until_state(await engine.get(record.id), RunState.SUCCEEDED)
+@flow
+async def parent() -> str:
+    try:
+        return await gated()
+    except StoreFull:
+        return "the flow was told, and would not replay"
+
+
+async def test_slots_and_children_refused_are_no_failure_of_the_flow(path: Path) -> None:
+    store = RefusesOnce(path)
+    RefusesOnce.refused = []
+    settings = NodeSettings(rescue_every=timedelta(milliseconds=10))
+    async with Engine(store, flows=[parent, gated], settings=settings, blobs=MemoryBlobs()) as engine:
+        run = await engine.start(parent.bind())
+        await until_state(run, RunState.SUCCEEDED)
+        assert await run.result() == "through"
+        assert store.refused == ["child", "slot"]
