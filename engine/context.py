@@ -60,6 +60,11 @@ class Session(Protocol):
         """63 bits, the same on every replay."""
         ...
 
+    @property
+    def trace(self) -> tuple[str, bool]:
+        """The run's trace id, 32 hex digits, and whether it is sampled."""
+        ...
+
     def progress_of(self, name: str, total: int | None) -> Callable[[object], None]:
         """A counter of finished calls for whoever watches the run."""
         ...

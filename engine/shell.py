@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
+from engine.context import CURRENT
 from engine.current import current
 from engine.model.errors import HeadraceError
 from engine.task import task
@@ -43,7 +44,7 @@ async def shell(
 ) -> ShellResult:
     """Run a command: a text is given to the shell, a list of words is not. Each line it prints goes to the run's log.
 
-    `env` is added to this process's environment, and to TRACEPARENT where there is a trace. Raises ShellError
+    `env` is added to this process's environment, as are TRACEPARENT and HEADRACE_RUN_ID inside a run. Raises ShellError
     when `check` and the code is not 0, TimeoutError after `timeout`. Cancelling stops the whole process group.
     """
     words = command if isinstance(command, str) else list(command)
@@ -54,7 +55,7 @@ async def shell(
 async def _shell(
     command: str | list[str], cwd: str | None, env: dict[str, str], check: bool, seconds: float | None
 ) -> ShellResult:
-    full_env = {**os.environ, **env, "HEADRACE_RUN_ID": current().run_id}
+    full_env = {**os.environ, **env, **_trace_parent(), "HEADRACE_RUN_ID": current().run_id}
     pipe = asyncio.subprocess.PIPE
     if isinstance(command, str):
         process = await asyncio.create_subprocess_shell(
@@ -83,12 +84,21 @@ async def _shell(
             out, err, code = await asyncio.gather(
                 _tail(process.stdout, "out"), _tail(process.stderr, "err"), process.wait()
             )
-    finally:
-        if process.returncode is None:
-            await _stop(process)
+    except BaseException:  # also when the command itself has ended and what it left behind holds its output open
+        await _stop(process)
+        raise
     if check and code != 0:
         raise ShellError(f"{command!r} ended with code {code}: {(err or out).strip()[-500:]}")
     return ShellResult(code, out, err)
+
+
+def _trace_parent() -> dict[str, str]:
+    """W3C trace context, so that what the command traces hangs below this task."""
+    scope = CURRENT.get()
+    if scope is None:
+        return {}
+    trace, sampled = scope.session.trace
+    return {"TRACEPARENT": f"00-{trace}-{scope.span:016x}-{sampled:02x}"}
 
 
 async def _tail(stream: asyncio.StreamReader, name: str) -> str:
