@@ -59,6 +59,7 @@ STEP_CODES.add(step.__code__)
 
 
 async def _performed(session: Session, call: Call[Any], scope: RunScope, key: str, span: int, text: str) -> Entry:
+    session.make_room()
     if session.behind:
         await session.host.commit.flushed()
     began = session.host.clock.now()

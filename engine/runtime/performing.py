@@ -149,6 +149,7 @@ async def step(
             raise asyncio.CancelledError(session.closing.value)
         if session.replay is not None and (line := await session.recall(key, task.name, text, scope)) is not None:
             return await _recorded(session, task, line, own=own)
+        session.make_room()
         one = Step(session, task, scope, key, span, text, args, kwargs, me)
         session.performing += 1
         if own:

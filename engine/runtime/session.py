@@ -180,6 +180,7 @@ class Session:
         line = self.replay.take(key) if self.replay else None
         if line is not None:
             return _moment(line.started)
+        self.make_room()
         at = self.host.clock.now()
         self.add(
             Entry(
@@ -230,6 +231,10 @@ class Session:
     def started(self) -> datetime:
         return _moment(self.record.started or self.record.created)
 
+    @property
+    def trace(self) -> tuple[str, bool]:
+        return self.record.trace, self.record.sampled
+
     def idempotency_key(self, key: str) -> str:
         """32 hex digits, the same for every attempt of a step of this run."""
         return blake2b(f"{self.record.id}|{self.record.trace}|{key}".encode(), digest_size=16).hexdigest()
@@ -258,13 +263,19 @@ class Session:
     def next_seq(self) -> int:
         """The number of the line that is being made. Lines are added in the order in which they are made."""
         seq = self._seq
-        if seq >= MAX_LINES:
+        self._seq = seq + 1
+        return seq
+
+    def make_room(self) -> None:
+        """Raises HeadraceError when the journal has no room for another step; ask before the step has any effect.
+
+        Ends of steps under way, cancellations and deadlines are recorded beyond the limit.
+        """
+        if self._seq >= MAX_LINES:
             raise HeadraceError(
                 f"run {self.record.id} of {self.record.flow} has {MAX_LINES:,} journal lines, the limit; "
                 f"let child runs do parts of the work: `await other_flow(...)`"
             )
-        self._seq = seq + 1
-        return seq
 
     def add(self, line: Entry) -> None:
         """Record a line in the next commit."""

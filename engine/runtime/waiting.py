@@ -153,6 +153,7 @@ def _window(
     history = session.history(key)
     if history is not None and history.wait is not None:
         return history.wait.started, int(json.loads(history.wait.value) or 0)
+    session.make_room()
     began = session.host.clock.now()
     if until is not None:
         when = int(until.timestamp() * 1_000_000) * 1000
