@@ -12,6 +12,7 @@ from types import CodeType, FrameType
 
 from engine.context import CURRENT, RunScope
 from engine.runtime.driving import Driven
+from engine.runtime.scoping import ScopedTask
 
 _log = logging.getLogger("headrace.loop")
 
@@ -66,7 +67,9 @@ class LoopWatch:
         if scope is not None:
             name = getattr(scope.body, "name", None)
             run_id = getattr(scope.session, "run_id", "?")
-            where = f"run {run_id}, {f'task {name}' if name else 'the flow itself'}"
+            where = f"run {run_id}, task {name}"
+        elif isinstance(task, ScopedTask):
+            where = f"run {getattr(task.session, 'run_id', '?')}, the flow itself"
         _log.warning(
             "the event loop has stood still for %.1f s: %s. Blocking code belongs into a "
             "plain `def` task, which runs in a thread\n%s",
