@@ -61,7 +61,7 @@ class Codec:
         if self._adapter is None:
             self._build()
         try:
-            with_warnings: bytes = self._dump(value, warnings="none")
+            with_warnings: bytes = self._dump(value, warnings=False)
         except Exception as error:  # pydantic-core raises ValueError, TypeError and its own classes, by type of value
             raise self._refusal(value, f"it cannot be encoded ({error})") from error
         return with_warnings

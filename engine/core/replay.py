@@ -7,8 +7,9 @@ like it but were not asked for say whether this is new work or another story tha
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from typing import Final
 
 from engine.core.scopes import is_inner, scope_of
 from engine.model import entry as kinds
@@ -47,10 +48,10 @@ class Replay:
     """The journal of one run, as it is used up."""
 
     __slots__ = (
-        "_by_call",
-        "_by_place",
         "_groups",
         "_records",
+        "_taken",
+        "_unasked",
         "history",
         "last_group",
         "last_seq",
@@ -58,29 +59,34 @@ class Replay:
         "total",
     )
 
-    def __init__(self, journal: Iterable[Entry]) -> None:
+    def __init__(self, journal: Sequence[Entry]) -> None:
         self._records: dict[str, Entry] = {}
+        self._taken: set[str] = set()
+        self._unasked: _Unasked | None = None
         self.history: dict[str, History] = {}
         self.taken_signals: dict[int, set[str]] = {}
-        self.last_seq = -1
-        self.last_group = -1
-        groups: dict[str, int] = {}
+        self.last_seq = max((line.seq for line in journal), default=-1)
+        self.last_group = max((line.group for line in journal), default=-1)
+        groups: dict[int, list[str]] = {}
+        moved: dict[str, int] = {}
         for line in journal:
-            self.last_seq = max(self.last_seq, line.seq)
-            self.last_group = max(self.last_group, line.group)
-            self._read(line, groups)
+            kind = line.kind
+            if kind in _NOTES:
+                self._note(line, moved)
+                continue
+            key = line.key
+            self._records[key] = line
+            if kind == kinds.SIGNAL and line.attempt > 0:
+                self.taken_signals.setdefault(line.attempt, set()).add(key)
+            if kind in kinds.DELIVERED and line.outcome != kinds.CANCELLED and not is_inner(key):
+                group = groups.get(line.group)
+                if group is None:
+                    group = groups[line.group] = []
+                group.append(key)
         self.total = len(self._records)
-        self._by_place: dict[tuple[str, str], dict[str, Entry]] = {}
-        self._by_call: dict[tuple[str, str], dict[str, Entry]] = {}
-        for line in self._records.values():
-            self._by_place.setdefault((scope_of(line.key), line.name), {})[line.key] = line
-            self._by_call.setdefault((line.name, line.args), {})[line.key] = line
-        ordered: dict[int, list[str]] = {}
-        for key, group in groups.items():
-            ordered.setdefault(group, []).append(key)
-        self._groups = deque(ordered[number] for number in sorted(ordered))
+        self._groups = deque(_in_order(groups, moved))
 
-    def _read(self, line: Entry, groups: dict[str, int]) -> None:
+    def _note(self, line: Entry, moved: dict[str, int]) -> None:
         match line.kind:
             case kinds.ATTEMPT:
                 self.history.setdefault(line.key, History()).attempts.append(line)
@@ -88,15 +94,8 @@ class Replay:
                 self.history.setdefault(line.key, History()).started = line
             case kinds.WAIT:
                 self.history.setdefault(line.key, History()).wait = line
-            case kinds.MOVED:
-                groups.pop(line.key, None)
-                groups[line.key] = line.group
             case _:
-                self._records[line.key] = line
-                if line.kind == kinds.SIGNAL and line.attempt > 0:
-                    self.taken_signals.setdefault(line.attempt, set()).add(line.key)
-                if line.kind in kinds.DELIVERED and line.outcome != kinds.CANCELLED and not is_inner(line.key):
-                    groups[line.key] = line.group
+                moved[line.key] = line.group
 
     @property
     def over(self) -> bool:
@@ -111,8 +110,9 @@ class Replay:
         """The record of a step that asks for it: it can no longer be mistaken for something unasked."""
         line = self._records.get(key)
         if line is not None:
-            self._by_place[scope_of(key), line.name].pop(key, None)
-            self._by_call[line.name, line.args].pop(key, None)
+            self._taken.add(key)
+            if self._unasked is not None:
+                self._unasked.drop(line)
         return line
 
     def give_back(self, line: Entry) -> bool:
@@ -139,11 +139,12 @@ class Replay:
         given (their epoch is 0) are an offer, not this run's own story: they may go unasked.
         """
         scope = scope_of(key)
-        here = self._by_place.get((scope, name))
-        anywhere = self._by_call.get((name, args))
-        unasked = [*(here or {}).values()] or [*(anywhere or {}).values()]
+        if self._unasked is None:
+            self._unasked = _Unasked(self._left())
         unasked = [
-            line for line in unasked if line.epoch and line.outcome != kinds.CANCELLED and not is_inner(line.key)
+            line
+            for line in self._unasked.like(scope, name, args)
+            if line.epoch and line.outcome != kinds.CANCELLED and not is_inner(line.key)
         ]
         if not unasked:
             return None
@@ -151,5 +152,42 @@ class Replay:
 
     def unasked(self) -> list[Entry]:
         """Final records that the flow has not asked for, in journal order."""
-        left = [line for lines in self._by_place.values() for line in lines.values()]
-        return sorted((line for line in left if not is_inner(line.key)), key=lambda line: line.seq)
+        return sorted((line for line in self._left() if not is_inner(line.key)), key=lambda line: line.seq)
+
+    def _left(self) -> list[Entry]:
+        return [line for key, line in self._records.items() if key not in self._taken]
+
+
+_NOTES: Final = frozenset({kinds.ATTEMPT, kinds.STARTED, kinds.WAIT, kinds.MOVED})
+"""Lines that are about a step without ending it."""
+
+
+def _in_order(groups: dict[int, list[str]], moved: dict[str, int]) -> list[list[str]]:
+    """The groups as they reached the flow; a key that was moved belongs to its last place only."""
+    if moved:
+        groups = {number: [key for key in keys if key not in moved] for number, keys in groups.items()}
+        for key, number in moved.items():
+            groups.setdefault(number, []).append(key)
+    return [groups[number] for number in sorted(groups) if groups[number]]
+
+
+class _Unasked:
+    """Records that nobody has asked for, by where they stand and by what they call. Made when first needed."""
+
+    __slots__ = ("_by_call", "_by_place")
+
+    def __init__(self, lines: Iterable[Entry]) -> None:
+        self._by_place: dict[tuple[str, str], dict[str, Entry]] = {}
+        self._by_call: dict[tuple[str, str], dict[str, Entry]] = {}
+        for line in lines:
+            self._by_place.setdefault((scope_of(line.key), line.name), {})[line.key] = line
+            self._by_call.setdefault((line.name, line.args), {})[line.key] = line
+
+    def like(self, scope: str, name: str, args: str) -> list[Entry]:
+        """Of this name in this scope; without any there, of this name and these arguments anywhere."""
+        return [*self._by_place.get((scope, name), {}).values()] or [*self._by_call.get((name, args), {}).values()]
+
+    def drop(self, line: Entry) -> None:
+        """Somebody has asked for it."""
+        self._by_place.get((scope_of(line.key), line.name), {}).pop(line.key, None)
+        self._by_call.get((line.name, line.args), {}).pop(line.key, None)
