@@ -278,7 +278,7 @@ async def _leftovers(session: Session) -> None:
     """What a flow started and did not await ends with it."""
     if session.closing is None and not (session.delivery.asked or session.delivery.unstarted or session.delivery.tasks):
         return
-    left = tasks_of(session, session.loop)
+    left = tasks_of(session, session.loop) if session.branched else []
     if not left:
         return
     for task in left:
