@@ -543,6 +543,11 @@ class Session:
     def ended(self) -> bool:
         return self.closing is Closing.ENDED
 
+    @property
+    def branched(self) -> bool:
+        """True when the run has created asyncio tasks beside its own."""
+        return self._ordinal > 0
+
     def next_ordinal(self) -> int:
         self._ordinal += 1
         return self._ordinal
