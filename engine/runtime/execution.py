@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
@@ -19,7 +19,7 @@ from engine.model.errors import Fenced, HeadraceError, RunDiverged, RunTimeout, 
 from engine.model.run import RunRecord, RunState
 from engine.runtime import hooks
 from engine.runtime.futures import resolve, waker
-from engine.runtime.performing import INLINE
+from engine.runtime.performing import INLINE, no_exit
 from engine.runtime.scoping import root_task, tasks_of
 from engine.runtime.session import Closing, Session, root_scope
 from engine.task import Task, TaskOptions
@@ -65,7 +65,9 @@ async def _stay(node: Node, session: Session, flow: Flow[..., Any]) -> None:
     except (HeadraceError, TypeError) as error:
         await _end(node, session, RunState.FAILED, None, error)
         return
-    root = root_task(session.loop, coroutine, root_scope(session), f"headrace {record.flow} {record.id}")
+    root = root_task(
+        session.loop, _without_exit(coroutine, flow.name), root_scope(session), f"headrace {record.flow} {record.id}"
+    )
     session.root = root
     session.delivery.tasks.add(root)
     root.add_done_callback(session.delivery.tasks.discard)
@@ -82,6 +84,13 @@ async def _stay(node: Node, session: Session, flow: Flow[..., Any]) -> None:
             deadline.cancel()
     await _leftovers(session)
     await _conclude(node, session, root)
+
+
+async def _without_exit(coroutine: Coroutine[Any, Any, Any], name: str) -> Any:
+    try:
+        return await coroutine
+    except SystemExit as error:
+        raise no_exit(f"flow {name}", error) from error
 
 
 async def _conclude(node: Node, session: Session, root: asyncio.Task[Any]) -> None:

@@ -450,7 +450,7 @@ class Node:
         self._ends.ended(record)
         self._wake.set()
 
-    def store_failed(self, record: RunRecord, error: StoreError) -> None:
+    def store_failed(self, record: RunRecord, error: Exception) -> None:
         """A run had to leave memory because the store does not take its lines. What was acknowledged is safe.
 
         It is still owned by this node: it is let go as soon as the store takes that, and goes on then.

@@ -16,7 +16,7 @@ from engine.core.failure import decode, describe, encode, rebuild
 from engine.core.scopes import ATTEMPT_MARK, Scope, mixed, salt_of, unit_interval
 from engine.model import entry as kinds
 from engine.model.entry import Entry
-from engine.model.errors import TaskFailed, UnknownOutcome
+from engine.model.errors import PermanentError, TaskFailed, UnknownOutcome
 from engine.runtime import hooks
 from engine.runtime.driving import Driven
 from engine.runtime.futures import waker
@@ -334,9 +334,16 @@ async def body(one: Step) -> Any:
     except asyncio.CancelledError as error:
         _refuse_own_cancellation(one, before, error)
         raise
+    except SystemExit as error:
+        raise no_exit(f"task {one.task.name}", error) from error
     if driven.interrupted and one.me is not None and one.me.cancelling() > before:
         raise asyncio.CancelledError("the task went on although it was cancelled")
     return result
+
+
+def no_exit(who: str, error: SystemExit) -> PermanentError:
+    """What becomes of `sys.exit()`: the failure of who called it, not the end of the process with every run in it."""
+    return PermanentError(f"{who} called sys.exit({error.code!r}); raise an exception, or return, to end it")
 
 
 def _cancellations(one: Step) -> int:
@@ -382,6 +389,8 @@ async def _await_thread(one: Step, thread: asyncio.Future[Any]) -> Any:
         else:
             _refuse_own_cancellation(one, before, error)
         raise
+    except SystemExit as error:
+        raise no_exit(f"task {one.task.name}", error) from error
 
 
 async def _record_attempt(one: Step, error: Exception, at: int, wait_until: int) -> None:
