@@ -6,6 +6,8 @@ import asyncio
 import inspect
 from collections.abc import Awaitable, Callable
 
+from typing import Any
+
 from engine.client import RunHandle
 from engine.model.run import RunState
 
@@ -21,7 +23,7 @@ async def until(reached: Callable[[], object] | Callable[[], Awaitable[object]],
         await asyncio.sleep(0.002)
 
 
-async def until_state(run: RunHandle[object], state: RunState) -> None:
+async def until_state(run: RunHandle[Any], state: RunState) -> None:
     """Return when the store has the run in this state."""
 
     async def reached() -> bool:
