@@ -90,6 +90,12 @@ class RememberingStore(MemoryStore):
         self.past.append(self.disk())
         return answer
 
+    def write_one(self, entry: Entry) -> bool | None:
+        answer = super().write_one(entry)
+        if answer:
+            self.past.append(self.disk())
+        return answer
+
     def write(self, batch: Batch, written: Written) -> None:
         def remembered(fenced: frozenset[int], error: Exception | None) -> None:
             if error is None and (batch.entries or batch.changes):
