@@ -86,7 +86,10 @@ class Codec:
         if value is None and self.declared in _NONE_FITS:
             return b"null", None
         data = self.encode(value)
-        copy = self.decode(data)
+        try:
+            copy = self.decode(data)
+        except NotStorable as error:
+            raise self._refusal(value, "it does not fit the declared type") from error
         if (type(copy) is type(value) and copy == value) or same(copy, value):
             return data, copy
         raise self._refusal(value, f"it would come back from the journal as {shorten(copy)}")

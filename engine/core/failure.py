@@ -31,6 +31,8 @@ def describe(error: BaseException) -> Failure:
     kind = type(error)
     members = members_of(error)
     stack = "".join(traceback.format_exception(error))
+    if recorded := getattr(error, "headrace_traceback", ""):
+        stack = f"{recorded}\nThe exception above was recorded; it reached the flow here:\n\n{stack}"
     return Failure(
         type=f"{kind.__module__}:{kind.__qualname__}",
         message=_told(error)[:MESSAGE_LIMIT],
