@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -39,23 +39,6 @@ class Place:
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
     return tmp_path / "state.db"
-
-
-@pytest.fixture(scope="session")
-def postgres_url() -> Iterator[str]:
-    """A PostgreSQL server: the one that was given, or a private one for this session."""
-    if postgres.GIVEN:
-        yield postgres.GIVEN
-    else:
-        for server in postgres.serving():
-            yield server.url
-
-
-@pytest.fixture
-def url(postgres_url: str) -> Iterator[str]:
-    """A schema of its own on that server, not there yet."""
-    with postgres.schema_of_its_own(postgres_url) as url:
-        yield url
 
 
 @pytest.fixture(params=["memory", "sqlite-process", "sqlite-power", "postgres"])

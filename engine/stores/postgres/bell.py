@@ -8,7 +8,7 @@ from collections.abc import Callable
 from time import monotonic
 from typing import Final
 
-from engine.stores.postgres.connect import Connection, Door
+from engine.stores.postgres.connect import Connection, Door, detached
 from engine.stores.postgres.database import Database, goodbye
 from engine.stores.postgres.errors import is_theirs
 
@@ -57,7 +57,7 @@ class Bell:
         """Tell the others: at once when it has been quiet, else a little later, together with what comes till then."""
         self._again = True
         if self._ringing is None and self._database is not None:
-            self._ringing = asyncio.get_running_loop().create_task(self._ring(), name="headrace bell")
+            self._ringing = detached(self._ring(), "bell")
 
     async def _ring(self) -> None:
         database = self._database
@@ -76,7 +76,7 @@ class Bell:
     def listen(self) -> None:
         """Hear what others ring, on a connection of its own. A pooler has no use for such; then there is looking."""
         if self._listening is None and not self._door.pooled:
-            self._listening = asyncio.get_running_loop().create_task(self._listen(), name="headrace listening")
+            self._listening = detached(self._listen(), "listening")
 
     async def _listen(self) -> None:
         pause = 0.1

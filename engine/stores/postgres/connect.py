@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Sequence
+from contextvars import Context
 from dataclasses import dataclass, field
-from typing import Any, Protocol, cast
+from typing import Any, Protocol, TypeVar, cast
 
 from engine.model.errors import StoreError
 from engine.stores.postgres.address import Address
+
+T = TypeVar("T")
 
 OLDEST = 13
 """The oldest server: what people still run, and what its own makers still kept in repair not long ago."""
@@ -74,7 +77,7 @@ class Door:
 
         Cancelled, it goes on and hangs up: the driver would leave a socket open otherwise.
         """
-        task = asyncio.get_running_loop().create_task(self._connect(), name="headrace postgres connection")
+        task = detached(self._connect(), "postgres connection")
         self.opening.add(task)
         task.add_done_callback(self.opening.discard)
         try:
@@ -111,6 +114,11 @@ class Door:
         """How a transaction begins."""
         plain = "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE"
         return f"{plain}; SET LOCAL synchronous_commit = on" if self.pooled else plain
+
+
+def detached(work: Coroutine[Any, Any, T], name: str) -> asyncio.Task[T]:
+    """A task that belongs to no run: whoever happens to cause it may be a flow, whose tasks end with it."""
+    return asyncio.get_running_loop().create_task(work, name=f"headrace {name}", context=Context())
 
 
 def _hang_up(task: asyncio.Task[Connection]) -> None:

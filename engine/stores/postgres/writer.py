@@ -11,7 +11,7 @@ from engine.model.errors import StoreError
 from engine.ports.journal import Written
 from engine.stores.postgres.bell import Bell
 from engine.stores.postgres.changes import NOBODY, write_batch
-from engine.stores.postgres.connect import Connection
+from engine.stores.postgres.connect import Connection, detached
 from engine.stores.postgres.database import Database, Patience, goodbye
 from engine.stores.postgres.doubt import landed
 from engine.stores.postgres.errors import (
@@ -49,7 +49,7 @@ class Writer:
         """Hand a batch over. `written` is called on the loop, after those of all earlier batches."""
         self._jobs.append(Job(batch, written))
         if self._task is None:
-            self._task = asyncio.get_running_loop().create_task(self._serve(), name="headrace postgres writer")
+            self._task = detached(self._serve(), "postgres writer")
 
     async def close(self) -> None:
         """Write what was handed over, and disconnect."""
