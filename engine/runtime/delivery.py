@@ -219,11 +219,11 @@ class Delivery:
     def _stray(self) -> None:
         """The flow leaves the recorded order: from here on it gets what it asks for when it asks for it.
 
-        What was recorded and is asked for later is delivered then, and its new place is recorded.
+        What was recorded and is asked for later is delivered then, and its new place is recorded. Newcomers are
+        judged when the flow has come to rest again: what it was just handed may make it ask for more of the record.
         """
         while self.replaying and self._replay is not None:
             self._hand_over(self._replay.group())
-        self._admit()
 
     def _hand_over(self, group: list[str]) -> None:
         assert self._replay is not None
