@@ -69,7 +69,9 @@ class LoopWatch:
             run_id = getattr(scope.session, "run_id", "?")
             where = f"run {run_id}, task {name}"
         elif isinstance(task, ScopedTask):
-            where = f"run {getattr(task.session, 'run_id', '?')}, the flow itself"
+            where = (
+                f"run {getattr(task.session, 'run_id', '?')}, the flow itself, in the asyncio task {task.get_name()!r}"
+            )
         _log.warning(
             "the event loop has stood still for %.1f s: %s. Blocking code belongs into a "
             "plain `def` task, which runs in a thread\n%s",
