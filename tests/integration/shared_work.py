@@ -44,4 +44,9 @@ async def needs_the_scarce(number: int) -> int:
     return await scarce(number)
 
 
-FLOWS = (shared, needs_the_scarce)
+@flow
+async def needs_it_too(number: int) -> int:
+    return await scarce(number)
+
+
+FLOWS = (shared, needs_the_scarce, needs_it_too)

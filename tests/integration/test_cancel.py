@@ -108,6 +108,7 @@ async def stubborn() -> str:
         await works_long()
     except asyncio.CancelledError:
         return await note("I would rather not")
+    return "impossible"
 
 
 async def test_a_flow_that_catches_it_and_returns_has_succeeded(make_engine: MakeEngine) -> None:

@@ -47,7 +47,7 @@ async def raises(kind: str) -> None:
             raise Local("here only")
         case "chained":
             try:
-                {}["missing"]
+                _ = dict[str, int]()["missing"]
             except KeyError as cause:
                 raise ValueError("no such key") from cause
         case "group":
@@ -118,6 +118,7 @@ async def test_a_group_in_a_task_group_is_caught_by_type() -> None:
 
     @flow
     async def together() -> list[str]:
+        found: list[str] = []
         try:
             async with asyncio.TaskGroup() as group:
                 group.create_task(raises("declined"))

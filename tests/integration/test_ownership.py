@@ -15,7 +15,7 @@ from engine.model.run import RunState
 from tests.integration.conftest import MakeEngine
 from tests.integration.polling import until, until_state
 from tests.integration.process import Processes
-from tests.integration.shared_work import shared
+from tests.integration.shared_work import needs_it_too, needs_the_scarce, shared
 
 RUNS = 6
 
@@ -50,38 +50,45 @@ def test_a_dead_nodes_runs_go_on_at_once_and_nothing_recorded_runs_twice(
     assert {bytes(result) for (result,) in results} == {f"[{victim.pid},{heir.pid}]".encode()}
 
 
+def entered(processes: Processes) -> list[list[str]]:
+    return [line.split() for line in processes.ledger if line.startswith("enter")]
+
+
+def most_at_once(processes: Processes, without: str) -> int:
+    """How many were inside at the same time, as those said who were not killed."""
+    inside = most = 0
+    said = [words for words in map(str.split, processes.ledger) if words[0] in ("enter", "leave")]
+    for _, move in sorted((int(words[3]), 1 if words[0] == "enter" else -1) for words in said if words[2] != without):
+        inside += move
+        most = max(most, inside)
+    return most
+
+
 def test_slots_are_counted_over_processes_and_end_with_their_holder(
     make_engine: MakeEngine, processes: Processes
 ) -> None:
-    from tests.integration.shared_work import needs_the_scarce
-
     async def start() -> None:
         async with make_engine() as client:
-            for number in range(8):
-                await client.start(needs_the_scarce.bind(number), id=f"run-{number}")
-
-    def entered() -> list[list[str]]:
-        return [line.split() for line in processes.ledger if line.startswith("enter")]
+            for number in range(2):
+                await client.start(needs_it_too.bind(number))
+            for number in range(6):
+                await client.start(needs_the_scarce.bind(number))
 
     asyncio.run(start())
-    nodes = [processes.start("a_node", "tests.integration.shared_work", str(number)) for number in range(2)]
-    processes.wait_until(lambda: len(entered()) == 2)
-    victim = next(node for node in nodes if str(node.pid) == entered()[0][2])
-    theirs = [words for words in entered() if words[2] == str(victim.pid)]
+    victim = processes.start("a_node", "tests.integration.shared_work", "victim", "needs_it_too")
+    processes.wait_until(lambda: len(entered(processes)) == 2)
+    nodes = [
+        processes.start("a_node", "tests.integration.shared_work", str(number), "needs_the_scarce")
+        for number in range(2)
+    ]
+    processes.wait_until(lambda: {"serving 0", "serving 1"} <= set(processes.ledger))
+    assert len(entered(processes)) == 2, "all slots are taken"
     processes.crash(victim)
-    processes.wait_until(lambda: len(entered()) == 2 + len(theirs))  # who waits elsewhere gets the dead one's slots
+    processes.wait_until(lambda: len(entered(processes)) == 4)
     (processes.folder / "go").touch()
-    processes.wait_until(lambda: processes.rows("SELECT count(*) FROM run WHERE state = 'succeeded'") == [(8,)])
-    inside = most = 0
-    moves = sorted(
-        (int(words[3]), 1 if words[0] == "enter" else -1)
-        for words in map(str.split, processes.ledger)
-        if words[0] in ("enter", "leave") and words[2] != str(victim.pid)
-    )
-    for _, move in moves:
-        inside += move
-        most = max(most, inside)
-    assert most == 2
+    processes.wait_until(lambda: processes.rows("SELECT count(*) FROM run WHERE state = 'succeeded'") == [(6,)])
+    assert most_at_once(processes, without=str(victim.pid)) == 2
+    assert all(node.poll() is None for node in nodes)
 
 
 executed: list[str] = []
