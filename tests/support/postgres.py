@@ -191,3 +191,14 @@ async def execute(url: str, statement: str) -> str:
         return await connection.execute(address.sql(statement))
     finally:
         await connection.close()
+
+
+async def rows(url: str, query: str, *args: object) -> list[tuple[object, ...]]:
+    """What the tables of a store hold; `$schema` stands for the schema's name."""
+    address = Address.parse(url)
+    connection = await Door(address, "a test").connect()
+    try:
+        found = await connection.fetch(address.sql(query).replace("$schema", f"'{address.schema}'"), *args)
+        return [tuple(row.values()) for row in found]
+    finally:
+        await connection.close()

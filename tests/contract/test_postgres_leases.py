@@ -1,0 +1,108 @@
+"""A lease is kept by a thread, judged by the server's clock, and lost for good."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from datetime import timedelta
+from time import monotonic
+
+import pytest
+
+from engine.model.errors import Fenced
+from engine.stores.postgres import PostgresStore
+from engine.stores.postgres.address import Address
+from engine.stores.postgres.connect import Door
+from engine.stores.postgres.statements import statement
+from tests.contract.conftest import opened
+from tests.contract.harness import claimed, entry, node, write_as
+from tests.support.postgres import execute, let_expire, rows
+
+LEASE = timedelta(seconds=0.6)
+
+
+async def test_a_dead_node_s_lease_runs_out(url: str) -> None:
+    dying = PostgresStore(url, lease=LEASE)
+    async with opened(PostgresStore(url, lease=LEASE)) as other:
+        await dying.open()
+        run = await claimed(dying)
+        await dying.close()
+        died = monotonic()
+        assert await other.rescue(crash_limit=3, now=200) == []
+        async with asyncio.timeout(10):
+            while not (rescued := await other.rescue(crash_limit=3, now=200)):  # noqa: ASYNC110 - time runs out in silence
+                await asyncio.sleep(0.02)
+        assert [found.num for found in rescued] == [run.num]
+        assert monotonic() - died < LEASE.total_seconds() + 1
+
+
+async def test_a_blocked_loop_does_not_cost_the_lease(url: str) -> None:
+    async with opened(PostgresStore(url, lease=LEASE)) as store:
+        await store.join(node())
+        time.sleep(3 * LEASE.total_seconds())  # noqa: ASYNC251 - the loop stands still, and that is the point
+        assert [known.alive for known in await store.nodes()] == [True]
+        await store.beat("node")
+
+
+async def test_who_was_buried_learns_it_and_stays_so(url: str) -> None:
+    async with opened(PostgresStore(url, lease=LEASE)) as store, opened(PostgresStore(url)) as other:
+        run = await claimed(store)
+        await let_expire(url, "node")
+        rescued = await other.rescue(crash_limit=3, now=200)
+        if not rescued:  # it was just renewing its lease
+            await let_expire(url, "node")
+            rescued = await other.rescue(crash_limit=3, now=200)
+        assert [found.num for found in rescued] == [run.num]
+        await asyncio.sleep(LEASE.total_seconds())  # a renewal comes round, and revives nothing
+        with pytest.raises(Fenced, match="node"):
+            await store.beat("node")
+        with pytest.raises(Fenced, match="node"):
+            await store.acquire("db", 1, node="node", run=run.num, key="k")
+        assert await write_as(store, run, entry(run, 0)) == {run.num}
+        assert await other.nodes() == []
+
+
+async def test_an_expired_lease_that_nobody_noticed_is_renewed(url: str) -> None:
+    async with opened(PostgresStore(url, lease=LEASE)) as store:
+        await store.join(node())
+        await let_expire(url, "node")
+        async with asyncio.timeout(10):
+            while not (await store.nodes())[0].alive:  # noqa: ASYNC110 - a thread renews it in silence
+                await asyncio.sleep(0.02)
+        await store.beat("node")
+
+
+async def test_the_clocks_of_nodes_do_not_matter(url: str) -> None:
+    """What a node says is its time reaches neither its lease nor anybody's judgement of it."""
+    async with opened(PostgresStore(url)) as store, opened(PostgresStore(url)) as other:
+        run = await claimed(store)
+        for now in (0, 1 << 62):
+            assert await other.rescue(crash_limit=3, now=now) == []
+        assert [known.alive for known in await other.nodes()] == [True]
+        assert await write_as(store, run, entry(run, 0)) == frozenset()
+
+
+async def test_locks_of_a_frozen_process_do_not_hold_up_the_rescue(url: str) -> None:
+    async with opened(PostgresStore(url)) as frozen, opened(PostgresStore(url)) as other:
+        run = await claimed(frozen)
+        ((name,),) = await rows(url, "SELECT token FROM headrace.node")
+        address = Address.parse(url)
+        stuck = await Door(address, str(name)).connect()
+        await stuck.execute("BEGIN")
+        await stuck.execute(address.sql(statement("share_runs")), [run.num])
+        await let_expire(url, "node")
+        async with asyncio.timeout(3):
+            assert [found.num for found in await other.rescue(crash_limit=3, now=200)] == [run.num]
+        stuck.terminate()
+
+
+async def test_after_a_start_of_the_server_everybody_may_come_back(url: str) -> None:
+    """A node that could not renew its lease while the server was away is not dead for that."""
+    async with opened(PostgresStore(url)) as store, opened(PostgresStore(url)) as other:
+        run = await claimed(store)
+        await execute(url, "UPDATE headrace.node SET renewed = pg_postmaster_start_time() - interval '1 s'")
+        await let_expire(url, "node")
+        ((up,),) = await rows(url, "SELECT extract(epoch FROM clock_timestamp() - pg_postmaster_start_time())::float8")
+        assert isinstance(up, float)
+        rescued = await other.rescue(crash_limit=3, now=200)
+        assert [found.num for found in rescued] == ([run.num] if up > 20 else [])

@@ -1,0 +1,107 @@
+"""A long history costs nothing: the statements of the engine's rounds read indexes only, whatever the values are."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+
+import pytest
+import pytest_asyncio
+
+from engine.stores.postgres import PostgresStore
+from engine.stores.postgres.address import Address
+from engine.stores.postgres.connect import Connection, Door
+from engine.stores.postgres.statements import statement
+from tests.contract.conftest import opened
+from tests.support.postgres import schema_of_its_own
+
+HISTORY = """\
+INSERT INTO headrace.run (state, due, ended, id, flow, version, fingerprint, python, created, trace, span, sampled,
+    parent, parent_span, origin, tags, params)
+SELECT CASE WHEN n % 1000 = 0 THEN 'queued' ELSE 'succeeded' END, CASE WHEN n % 1000 = 0 THEN 0 END,
+    CASE WHEN n % 1000 <> 0 THEN n END, 'run-' || n, 'f' || n % 3, '1', '', '', n, '', 1, true,
+    CASE WHEN n % 5 = 0 THEN n / 5 END, 0, '', '{}', '{}'
+FROM generate_series(1, 20000) AS n;
+INSERT INTO headrace.journal
+SELECT n / 4 + 1, n % 4, 0, 'task', 'k', 'n', '', 1, 1, 1, 1, 0, 'ok', 'x', NULL, 1
+FROM generate_series(0, 39999) AS n;
+INSERT INTO headrace.signal SELECT n, n % 2000 + 1, 'go', '1', 1, n FROM generate_series(1, 10000) AS n;
+INSERT INTO headrace.log (run, at, level, logger, message, task, attempt, span, batch, line)
+SELECT n % 2000 + 1, 1, 'INFO', '', '', '', 1, 1, n, 1 FROM generate_series(1, 10000) AS n;
+ANALYZE headrace.run; ANALYZE headrace.journal; ANALYZE headrace.signal; ANALYZE headrace.log"""
+
+
+@pytest.fixture(scope="module")
+def full(postgres_url: str) -> Iterator[str]:
+    """A store with a history."""
+    with schema_of_its_own(postgres_url) as url:
+        asyncio.run(_fill(url))
+        yield url
+
+
+async def _fill(url: str) -> None:
+    async with opened(PostgresStore(url)):
+        pass
+    address = Address.parse(url)
+    connection = await Door(address, "a test").connect()
+    await connection.execute(address.sql(HISTORY))
+    await connection.close()
+
+
+@pytest_asyncio.fixture
+async def connection(full: str) -> AsyncIterator[Connection]:
+    connection = await Door(Address.parse(full), "a test").connect()
+    await connection.execute("SET plan_cache_mode = force_generic_plan")
+    yield connection
+    await connection.close()
+
+
+async def plan(connection: Connection, url: str, name: str, values: str) -> str:
+    sql = Address.parse(url).sql(statement(name))
+    await connection.execute(f"PREPARE asked AS {sql}")
+    return "\n".join(row[0] for row in await connection.fetch(f"EXPLAIN EXECUTE asked({values})"))
+
+
+CLAIM = "'node', 1, '{f1,f2}', 10, 5"
+ENTRY = "1, 1, 1, '', '', '', '', 1, 1, 1, 1, 1, '', '', NULL, 1"
+
+
+@pytest.mark.parametrize(
+    ("name", "values", "index"),
+    [
+        ("claim_runs", CLAIM, "run_ready"),
+        ("claim_among", f"{CLAIM}, '{{1,2}}'", "run_key"),
+        ("next_due", "'{f1,f2}'", "run_ready"),
+        ("insert_entry", ENTRY, "run_key"),
+        ("insert_fenced_entries", f"{', '.join(['NULL'] * 16)}, '{{1}}', '{{1}}'", "run_key"),
+        ("share_runs", "'{1}'", "run_key"),
+        ("lock_runs", "'{1}', '{1}'", "run_key"),
+        ("end_runs", "'{1}', '{failed}', '{}', '{}', '{}', '{1}'", "run_key"),
+        ("park_run", "1, 1, 1, '{1}'", "run_key"),
+        ("release_runs", "'{1}'", "run_key"),
+        ("wake_runs", "'{1}'", "run_key"),
+        ("mark_exported", "'{1}', '{1}'", "run_key"),
+        ("find_run", "'x'", "run_id_unique"),
+        ("read_journal", "1, 1, 1", "journal_key"),
+        ("find_entry", "1, 1, 1, 1, 'x', 1", "journal_key"),
+        ("list_owned", "'{1}'", "journal_key"),
+        ("lock_owned", "'node'", "run_by_state"),
+        ("list_cancel_requests", "'{1}'", "run_cancel_asked"),
+        ("list_signals", "'{1}', 1", "signal_key"),
+        ("list_children", "1", "run_children"),
+        ("list_logs", "1, 1, 1", "log_key"),
+        ("list_unfinished", "NULL", "run_by_state"),
+        ("count_runs", "", "run_by_state"),
+        ("find_prunable", "1, 1", "run_by_end"),
+        ("find_unused_blobs", "'{x}'", "run_by_blob"),
+    ],
+)
+async def test_an_index_serves(connection: Connection, full: str, name: str, values: str, index: str) -> None:
+    if values:
+        found = await plan(connection, full, name, values)
+    else:
+        rows = await connection.fetch(f"EXPLAIN {Address.parse(full).sql(statement(name))}")
+        found = "\n".join(row[0] for row in rows)
+    assert index in found
+    # A node's row, and tables of a handful of rows, may be read whole.
+    assert [line for line in found.splitlines() if "Seq Scan" in line and " on node" not in line] == []

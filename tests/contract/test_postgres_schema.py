@@ -1,0 +1,61 @@
+"""The tables: made once however many nodes come at once, whole or not at all; no statement lies unused."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from engine.model.errors import StoreError
+from engine.stores import postgres
+from engine.stores.postgres import PostgresStore
+from engine.stores.postgres.migrate import Migration, migrations
+from tests.contract.conftest import opened, started
+from tests.support.postgres import rows
+
+FOLDER = Path(postgres.__file__).parent
+TABLES = "SELECT tablename FROM pg_tables WHERE schemaname = $schema ORDER BY 1"
+APPLIED = "SELECT version, name FROM headrace.migration ORDER BY version"
+known = [*migrations()]
+
+
+async def test_eight_programs_at_once_make_the_tables_once(url: str) -> None:
+    programs = [await started("tests.contract.opener", url, f"run-{n}") for n in range(8)]
+    for program in programs:
+        assert program.stdout is not None
+        assert await program.stdout.readline() == b"ready\n"
+    said = await asyncio.gather(*(program.communicate(b"go\n") for program in programs))
+    assert [out for out, _ in said] == [b"True\n"] * 8
+    assert await rows(url, APPLIED) == [(m.version, m.name) for m in known]
+    async with opened(PostgresStore(url)) as store:
+        assert len(await store.list_runs()) == 8
+
+
+async def test_a_migration_that_fails_leaves_nothing(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    broken = [*known, Migration(2, "broken", "CREATE TABLE headrace.extra (x int); CREATE TABLE headrace.run ()", "0")]
+    monkeypatch.setattr("engine.stores.postgres.migrate.migrations", lambda: broken)
+    with pytest.raises(StoreError, match="run"):
+        await PostgresStore(url).open()
+    assert await rows(url, TABLES) == []
+
+
+async def test_a_newer_headrace_migrates_an_older_store(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with opened(PostgresStore(url)):
+        pass
+    second = Migration(2, "extra", "CREATE TABLE headrace.extra (x int);\nCREATE INDEX ON headrace.extra (x);", "0")
+    monkeypatch.setattr("engine.stores.postgres.migrate.migrations", lambda: [*known, second])
+    async with opened(PostgresStore(url)):
+        pass
+    assert ("extra",) in await rows(url, TABLES)
+    assert await rows(url, APPLIED) == [(1, "initial"), (2, "extra")]
+
+
+def test_migrations_are_numbered_without_gaps() -> None:
+    assert [migration.version for migration in known] == [*range(1, len(known) + 1)]
+
+
+def test_every_statement_is_used() -> None:
+    code = "".join(file.read_text(encoding="utf-8") for file in FOLDER.glob("*.py"))
+    unused = [file.stem for file in (FOLDER / "queries").glob("*.sql") if f'"{file.stem}"' not in code]
+    assert unused == []
