@@ -20,7 +20,7 @@ from engine.core.scopes import Scope, quoted, salt_of
 from engine.flow import Flow
 from engine.model import entry as kinds
 from engine.model.entry import Entry
-from engine.model.errors import Fenced, HeadraceError, OutsideRun, StoreError, UsageError
+from engine.model.errors import Fenced, HeadraceError, NotKeyable, OutsideRun, StoreError, UsageError
 from engine.model.run import RunRecord, Signal
 from engine.ports.telemetry import RunIdentity
 from engine.runtime import childruns, performing, waiting
@@ -119,17 +119,18 @@ class Session:
         self, task: Task[..., T], scope: RunScope, args: tuple[Any, ...], kwargs: Mapping[str, Any]
     ) -> Coroutine[Any, Any, T]:
         self._check_caller(task.name)
-        text = (
-            task.arguments.text(args, kwargs, None)
-            if not self._values or scope.body is not None
-            else task.arguments.text(args, kwargs, self._known())
-        )
         own = task.options.key
+        known = None if not self._values or scope.body is not None else self._known()
         if own is None:
+            text = task.arguments.text(args, kwargs, known)
             mark = digest(text)
             key, span = scope.step(f"{task.name}@{mark}", int(mark[:16], 16) ^ task.bits)
         else:
             name = own if isinstance(own, str) else own(*args, **kwargs)
+            try:
+                text = task.arguments.text(args, kwargs, known)
+            except NotKeyable:  # which is what `key=` is for; the text is for people then
+                text = f"key={name}"
             key, span = scope.step(f"{task.name}={quoted(name)}", salt_of(name, task.bits))
         return performing.step(self, task, scope, key, span, text, args, kwargs)
 
@@ -422,7 +423,9 @@ class Session:
         key = line.key
         if key in self.delivery.late:
             self.delivery.late.discard(key)
-            moved = line._replace(seq=self.next_seq(), group=self.group, kind=kinds.MOVED, value=b"null", blob=None)
+            moved = line._replace(
+                seq=self.next_seq(), group=self.group, kind=kinds.MOVED, value=b"null", blob=None, epoch=self.epoch
+            )
             await self.settle(moved, scope, asyncio.current_task())
             return
         turn = self.delivery.turn(key, asyncio.current_task())

@@ -65,6 +65,32 @@ async def test_an_endless_source_is_drawn_as_there_is_room(make_engine: MakeEngi
     assert drawn <= 50 + 2 * CONCURRENCY
 
 
+@task
+async def slow_first(number: int) -> int:
+    executed.append(number)
+    if number == 0:
+        await until(lambda: -1 in executed)
+    return number
+
+
+@flow
+async def waits_for_its_first() -> int:
+    async for result in slow_first.map(numbers(), concurrency=CONCURRENCY):
+        return result
+    return -1
+
+
+async def test_no_more_is_drawn_than_can_wait_behind_a_slow_item(make_engine: MakeEngine) -> None:
+    async with make_engine(waits_for_its_first) as engine:
+        run = await engine.start(waits_for_its_first.bind())
+        await until(lambda: len(executed) == 2 * CONCURRENCY)
+        for _ in range(500):
+            await asyncio.sleep(0)
+        assert drawn == 2 * CONCURRENCY
+        executed.append(-1)
+        assert await run.result() == 0
+
+
 class Peak:
     """Counts asyncio tasks, each time that an item is drawn."""
 
