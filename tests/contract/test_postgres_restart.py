@@ -36,7 +36,7 @@ class Load:
 
     async def go_on(self) -> None:
         while not self._stop:
-            for size in (1, 3, 70):
+            for size in (1, 3, 1100):
                 lines = [entry(self._run, self.acknowledged + n) for n in range(size)]
                 logs = [log(self._run, str(self.logged))] if size > 1 else []
                 batch = batch_of(*lines, *logs, epochs={self._run.num: self._run.epoch})

@@ -33,6 +33,14 @@ SETTINGS = {
     "ssl": "on",
 }
 
+GUARD = """\
+read word && exit 0
+stop="$1 -D $2 -m immediate stop"
+if [ "$(id -un)" = "$4" ]; then $stop; else su "$4" -s /bin/sh -c "$stop"; fi
+rm -rf "$3"
+"""
+"""Stops the server of a session that was killed: then its standard input ends without a word."""
+
 ACCESS = """\
 local all all trust
 host all locked 127.0.0.1/32 scram-sha-256
@@ -49,7 +57,7 @@ class Server:
         self.port = _free_port()
         self._data = self.folder / "data"
         self._settings = SETTINGS | settings
-        self._process: subprocess.Popen[bytes] | None = None
+        self._guard: subprocess.Popen[bytes] | None = None
         atexit.register(self.remove)
         self._make()
 
@@ -71,6 +79,23 @@ class Server:
         """Start and wait until it answers."""
         options = " ".join(f"-c {name}={value}" for name, value in self._settings.items())
         self._control("start", "-w", "-l", str(self.folder / "log"), "-o", f"-p {self.port} -k {self.folder} {options}")
+        if self._guard is None:
+            self._guard = subprocess.Popen(
+                [
+                    "/bin/sh",
+                    "-c",
+                    GUARD,
+                    "guard",
+                    str(programs() / "pg_ctl"),
+                    str(self._data),
+                    str(self.folder),
+                    _user(),
+                ],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+                start_new_session=True,
+            )
 
     def stop(self, mode: Literal["fast", "immediate"] = "fast") -> None:
         """Stop it, in good order or as a crash would."""
@@ -79,6 +104,9 @@ class Server:
     def remove(self) -> None:
         """Stop it and delete its files."""
         atexit.unregister(self.remove)
+        if self._guard is not None and self._guard.stdin is not None:
+            self._guard.communicate(b"done\n")
+            self._guard = None
         if (self._data / "postmaster.pid").exists():
             self.stop("immediate")
         shutil.rmtree(self.folder, ignore_errors=True)

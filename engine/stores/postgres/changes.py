@@ -29,8 +29,12 @@ ADOPT_VERSION = statement("adopt_version")
 
 NOBODY: frozenset[int] = frozenset()
 
-LARGE: Final = 64
-"""Lines from which COPY is worth its three round trips more than one INSERT."""
+LARGE: Final = 1024
+"""Lines from which COPY is worth its round trips.
+
+On an idle loop that is from 64 lines on. But while a group is written the loop runs the tasks of the next one, and
+each answer waits for a whole pass of theirs: in a fan-out one INSERT, sent at once, is 1.4 times as fast with 512.
+"""
 
 
 async def write_batch(connection: Connection, door: Door, batch: Batch, mark: int) -> frozenset[int]:
