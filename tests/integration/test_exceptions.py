@@ -69,9 +69,7 @@ async def catches(kind: str) -> list[Any]:
     return []
 
 
-@pytest.mark.parametrize(
-    ("kind", "expected"),
-    [
+CASES: list[tuple[str, list[Any]]] = [
         ("declined", ["Declined", "('no money', 51)", ["tried card 7"], []]),
         ("needs more", ["TaskFailed", f"{__name__}.NeedsMore: the handle is bad", [], []]),
         ("local", ["TaskFailed", f"{__name__}.raises.<locals>.Local: here only", [], []]),
@@ -87,8 +85,10 @@ async def catches(kind: str) -> list[Any]:
             ["ExceptionGroup", "several (2 sub-exceptions)", [],
              ["Declined('a', 1)", "ExceptionGroup('more', [KeyError('k')])"]],
         ),
-    ],
-)  # fmt: skip
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(("kind", "expected"), CASES)
 async def test_the_flow_gets_the_same_live_and_on_replay(kind: str, expected: list[Any]) -> None:
     assert await testing.assert_replays(catches.bind(kind)) == [*expected, True]
 

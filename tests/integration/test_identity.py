@@ -30,7 +30,11 @@ async def with_a_client(number: int, client: Annotated[Client, unkeyed]) -> int:
     return number
 
 
-@task(key=lambda client, number: f"number-{number}")
+def by_number(client: Client, number: int) -> str:
+    return f"number-{number}"
+
+
+@task(key=by_number)
 async def with_a_key(client: Client, number: int) -> int:
     keys.append((current().key, current().idempotency_key))
     return number

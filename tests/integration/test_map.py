@@ -50,7 +50,7 @@ def numbers() -> Iterator[int]:
 
 @flow
 async def takes_some() -> list[int]:
-    taken = []
+    taken: list[int] = []
     async for result in double.map(numbers(), concurrency=CONCURRENCY, fixed={"plus": 1}):
         taken.append(result)
         if len(taken) == 50:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from contextlib import closing
 from datetime import timedelta
 from pathlib import Path
@@ -13,7 +13,7 @@ import pytest
 
 from engine import Engine, HeadraceError, flow, task, wait_for
 from engine.model.errors import Fenced
-from engine.model.run import RunState
+from engine.model.run import RunState, Signal
 from engine.settings import NodeSettings
 from engine.stores.blobs import MemoryBlobs
 from engine.stores.sqlite import SQLiteStore
@@ -116,12 +116,12 @@ async def test_a_cancel_request_that_comes_while_a_run_is_being_loaded_is_heard(
     loading, go_on = asyncio.Event(), asyncio.Event()
 
     class Slow(SQLiteStore):
-        async def signals(self, run: int, *, after: int = 0) -> list[object]:  # type: ignore[override]
+        async def signals(self, run: int, *, after: int = 0) -> Sequence[Signal]:
             loading.set()
             await go_on.wait()
-            return list(await super().signals(run, after=after))
+            return await super().signals(run, after=after)
 
-    store: SQLiteStore = Slow(path)
+    store = Slow(path)
     settings = NodeSettings(poll=timedelta(hours=1))
     async with Engine(store, flows=[busy], settings=settings, blobs=MemoryBlobs()) as engine:
         run = await engine.start(busy.bind())

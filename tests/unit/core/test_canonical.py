@@ -44,13 +44,16 @@ values: st.SearchStrategy[Any] = st.recursive(
 
 def kind_of(value: Any) -> Any:
     """The value with its types, so that 1, 1.0, True and "1" are told apart as the journal would."""
-    if isinstance(value, dict):
-        return ("dict", frozenset((kind_of(key), kind_of(item)) for key, item in value.items()))
-    if isinstance(value, list):
-        return ("list", tuple(map(kind_of, value)))
-    if isinstance(value, frozenset):
-        return ("set", frozenset(map(kind_of, value)))
-    return (type(value).__name__, repr(value))
+    items: Any = value
+    match value:
+        case dict():
+            return ("dict", frozenset((kind_of(key), kind_of(item)) for key, item in items.items()))
+        case list():
+            return ("list", tuple(map(kind_of, items)))
+        case frozenset():
+            return ("set", frozenset(map(kind_of, items)))
+        case _:
+            return (type(value).__name__, repr(value))
 
 
 @given(values, values)
