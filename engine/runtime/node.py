@@ -174,6 +174,7 @@ class Node:
             self._due = self.clock.call_at(when, self._wake.set)
 
     def _take_up(self, record: RunRecord) -> None:
+        self.sessions.pop(record.num, None)  # of a stay that has parked the run and is about to end
         self._arriving[record.num] = []
         stay = self._loop.create_task(self._stay(record), name=f"headrace stay {record.id}")
         self._stays[record.num] = stay
@@ -189,10 +190,11 @@ class Node:
             _log.exception("run %s of %s could not be carried on", record.id, record.flow)
             self._ends.fail(record.num, error)
         finally:
-            self.sessions.pop(record.num, None)
-            self._arriving.pop(record.num, None)
-            self._called_off.pop(record.num, None)
-            self._stays.pop(record.num, None)
+            if self._stays.get(record.num) is asyncio.current_task():  # else the run has been claimed again already
+                self.sessions.pop(record.num, None)
+                self._arriving.pop(record.num, None)
+                self._called_off.pop(record.num, None)
+                self._stays.pop(record.num, None)
             self._wake.set()
 
     def _arrived(self, session: Session) -> None:
