@@ -78,7 +78,7 @@ class Replay:
             self._records[key] = line
             if kind == kinds.SIGNAL and line.attempt > 0:
                 self.taken_signals.setdefault(line.attempt, set()).add(key)
-            if kind in kinds.DELIVERED and line.outcome != kinds.CANCELLED and not is_inner(key):
+            if kind in kinds.DELIVERED and not is_inner(key):
                 group = groups.get(line.group)
                 if group is None:
                     group = groups[line.group] = []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from engine import codeprint
@@ -29,7 +30,6 @@ async def step(session: Session, call: Call[T], scope: RunScope, key: str, span:
     Cancelling it cancels the child and waits until it has ended.
     """
     delivery = session.delivery
-    name = call.flow.name
     if scope.body is None:
         delivery.asked += 1
         if asyncio.current_task() not in delivery.tasks:
@@ -37,14 +37,9 @@ async def step(session: Session, call: Call[T], scope: RunScope, key: str, span:
     try:
         if session.closing is not None:
             raise asyncio.CancelledError(session.closing.value)
-        try:
-            recorded = await session.recall(key, name, text, scope)
-            line = recorded or await _performed(session, call, scope, key, span, text)
-        except asyncio.CancelledError:
-            await _call_off(session, _child_id(session, call, key))
-            raise
-        if recorded is None:
-            await session.settle(line, scope, asyncio.current_task())
+        line = await session.recorded(key, scope)
+        if line is None:
+            line = await _performed(session, call, scope, key, span, text)
         data = await session.stored(session.host.load(line.value, line.blob))
         if line.outcome == kinds.ERROR:
             raise rebuild(decode(data))
@@ -59,15 +54,28 @@ STEP_CODES.add(step.__code__)
 
 
 async def _performed(session: Session, call: Call[Any], scope: RunScope, key: str, span: int, text: str) -> Entry:
-    session.make_room()
-    if session.behind:
-        await session.host.commit.flushed()
     began = session.host.clock.now()
-    child = await session.stored(session.host.start_child(_child_of(session, call, scope, key, span, began)))
-    return _line(session, scope, key, call.flow.name, text, span, began, await _end_of(session, child))
+    new = _child_of(session, call, scope, key, span, began)
+    try:
+        reused = await session.admit(key, call.flow.name, text, scope)
+        if reused is not None:
+            return reused
+        session.make_room()
+        if session.behind:
+            await session.host.commit.flushed()
+        child = await session.stored(session.host.start_child(new))
+        ended = child if child.state in ENDED else await _end_of(session, child)
+    except asyncio.CancelledError:
+        await _end_child(session, new)
+        if session.closing is None and scope.body is None:
+            await session.call_off(partial(_line, session, scope, key, call.flow.name, text, span, began, None))
+        raise
+    line = _line(session, scope, key, call.flow.name, text, span, began, ended)
+    await session.settle(line, scope, asyncio.current_task())
+    return line
 
 
-async def _call_off(session: Session, child_id: str) -> None:
+async def _end_child(session: Session, child: NewRun) -> None:
     """Cancel the child, if there is one, and return when it has ended.
 
     Asked also for a child that this process has not started: the one before may have died between the cancellation
@@ -76,9 +84,9 @@ async def _call_off(session: Session, child_id: str) -> None:
     if session.closing is not None or session.host.effects_forbidden:
         return
     reason = f"its parent {session.record.id} was cancelled"
-    child = await session.stored(session.host.cancel_child(child_id, reason))
-    if child is not None and child.state not in ENDED:
-        await session.host.watch(child.num)
+    record = await session.stored(session.host.cancel_child(child.id, reason))
+    if record is not None and record.state not in ENDED:
+        await session.outwait(session.host.watch(record.num))
 
 
 def _child_id(session: Session, call: Call[Any], key: str) -> str:
@@ -122,11 +130,14 @@ async def _end_of(session: Session, child: RunRecord) -> RunRecord:
 
 
 def _line(
-    session: Session, scope: RunScope, key: str, name: str, text: str, span: int, began: int, child: RunRecord
+    session: Session, scope: RunScope, key: str, name: str, text: str, span: int, began: int, child: RunRecord | None
 ) -> Entry:
-    outcome = kinds.OK if child.state is RunState.SUCCEEDED else kinds.ERROR
-    value = (child.result if outcome == kinds.OK else _error(child)) or b"null"
-    blob = child.result_blob if outcome == kinds.OK else None
+    """The line that ends the step; without a child, the step was cancelled."""
+    outcome, value, blob = kinds.CANCELLED, b"null", None
+    if child is not None and child.state is RunState.SUCCEEDED:
+        outcome, value, blob = kinds.OK, child.result or b"null", child.result_blob
+    elif child is not None:
+        outcome, value = kinds.ERROR, _error(child) or b"null"
     at = session.host.clock.now()
     return Entry(
         session.num,

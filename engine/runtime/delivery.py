@@ -178,7 +178,7 @@ class Delivery:
             if task in inside:
                 continue
             waiter = awaited_by(task)
-            if waiter is None or waiter.done():
+            if (waiter is None or waiter.done()) and not task.done():
                 return True
         return False
 

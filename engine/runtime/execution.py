@@ -69,8 +69,7 @@ async def _stay(node: Node, session: Session, flow: Flow[..., Any]) -> None:
         session.loop, _without_exit(coroutine, flow.name), root_scope(session), f"headrace {record.flow} {record.id}"
     )
     session.root = root
-    session.delivery.tasks.add(root)
-    root.add_done_callback(session.delivery.tasks.discard)
+    session.delivery.tasks.add(root)  # for good: what is left behind when the flow has ended is not alone
     _cancel_again(session)
     deadline = _deadline(node, session)
     try:
@@ -285,7 +284,8 @@ async def _unwind(session: Session, root: asyncio.Task[Any]) -> None:
 
 async def _leftovers(session: Session) -> None:
     """What a flow started and did not await ends with it."""
-    if session.closing is None and not (session.delivery.asked or session.delivery.unstarted or session.delivery.tasks):
+    delivery = session.delivery
+    if session.closing is None and not (delivery.asked or delivery.unstarted or len(delivery.tasks) > 1):
         return
     left = tasks_of(session, session.loop) if session.branched else []
     if not left:

@@ -147,19 +147,26 @@ async def step(
     try:
         if session.closing is not None:
             raise asyncio.CancelledError(session.closing.value)
-        if session.replay is not None and (line := await session.recall(key, task.name, text, scope)) is not None:
+        replaying = session.replay is not None
+        if replaying and (line := await session.recorded(key, scope)) is not None:
             return await _recorded(session, task, line, own=own)
         session.make_room()
         one = Step(session, task, scope, key, span, text, args, kwargs, me)
-        session.performing += 1
-        if own:
-            delivery.inside.add(me)
         try:
-            line, value, data = await (_once(one) if task.simple else _with_options(one))
-        finally:
-            session.performing -= 1
+            if replaying and (line := await session.admit(key, task.name, text, scope)) is not None:
+                return await _recorded(session, task, line, own=own)
+            session.performing += 1
             if own:
-                delivery.inside.discard(me)
+                delivery.inside.add(me)
+            try:
+                line, value, data = await (_once(one) if task.simple else _with_options(one))
+            finally:
+                session.performing -= 1
+                if own:
+                    delivery.inside.discard(me)
+        except asyncio.CancelledError:
+            await _called_off(one)
+            raise
         if not (task.options.pure and session.settle_behind(line, me)):
             await session.settle(line, scope, me)
         if line.outcome == kinds.ERROR:
@@ -199,9 +206,6 @@ async def _once(one: Step) -> Outcome:
     one.began = one.attempt_began = session.host.clock.now()
     try:
         data, value = one.task.codec.freeze(await body(one))
-    except asyncio.CancelledError:
-        _cancelled(one)
-        raise
     except Exception as error:  # noqa: BLE001 - whatever the user's function raises is the task's outcome
         session.started_over(one.key)
         return one.final(kinds.ERROR, failure(error), session.host.clock.now()), None, b""
@@ -244,7 +248,6 @@ async def _with_options(one: Step) -> Outcome:
             data, value = await _attempt(one)
             break
         except asyncio.CancelledError:
-            _cancelled(one)
             await hooks.call(one, options.on_cancel, None)
             raise
         except Exception as error:  # noqa: BLE001 - whatever the user's function raises is the task's outcome
@@ -421,14 +424,18 @@ async def _until(session: Session, when: int) -> None:
         session.waits.pop(future, None)
 
 
-def _cancelled(one: Step) -> None:
-    """Recorded for people and traces; on replay the step stays pending until its caller cancels it again."""
+async def _called_off(one: Step) -> None:
+    """Record that the step was cancelled, and end when the flow may feel it; see `Session.call_off`."""
     session = one.session
-    if session.closing is None:
-        session.started_over(one.key)
-        session.add(one.final(kinds.CANCELLED, b"null", session.host.clock.now()))
+    session.started_over(one.key)
+    if session.closing is not None:
+        return
+    at = session.host.clock.now()
+    one.began = one.began or at
+    if one.scope.body is None:
+        await session.call_off(lambda: one.final(kinds.CANCELLED, b"null", at))
     else:
-        session.started_over(one.key)
+        session.add(one.final(kinds.CANCELLED, b"null", at))
 
 
 def retry_at(line: Entry) -> int:

@@ -11,7 +11,6 @@ from weakref import WeakKeyDictionary
 
 from engine.context import CURRENT, RunScope
 from engine.core.canonical import canonical, digest
-from engine.core.scopes import mixed
 from engine.model.errors import NotKeyable
 
 Factory = Callable[..., "asyncio.Future[Any]"]
@@ -33,15 +32,15 @@ _users: Final[WeakKeyDictionary[asyncio.AbstractEventLoop, int]] = WeakKeyDictio
 class ScopedTask(asyncio.Task[Any]):
     """A task that hashes by its place in the flow: sets of tasks (`done.pop()`) have the same order on replay."""
 
-    __slots__ = ("_ordinal", "session")
+    __slots__ = ("_place", "session")
 
-    def __init__(self, coro: Coroutine[Any, Any, Any], *, ordinal: int, session: object, **options: Any) -> None:
+    def __init__(self, coro: Coroutine[Any, Any, Any], *, place: int, session: object, **options: Any) -> None:
         self.session = session
-        self._ordinal = ordinal  # first, because asyncio puts the task into a weak set while initialising it
+        self._place = place  # first, because asyncio puts the task into a weak set while initialising it
         super().__init__(coro, **options)
 
     def __hash__(self) -> int:
-        return self._ordinal
+        return self._place
 
 
 def install(loop: asyncio.AbstractEventLoop) -> None:
@@ -73,15 +72,17 @@ def _factory(previous: Factory | None) -> Factory:
         if session.ended:
             return asyncio.Task(coro, loop=loop, **options) if previous is None else previous(loop, coro, **options)
         step = getattr(coro, "cr_code", None) in STEP_CODES
-        if not step:
+        if step:
+            place: int = coro.cr_frame.f_locals["span"]  # type: ignore[attr-defined]
+        else:
             branch = scope.branch(_base(coro))
+            place = branch.salt
             context = context.copy() if context is not None else copy_context()
             context.run(CURRENT.set, branch)
             options["context"] = context
         options.pop("eager_start", None)  # a branch must not run before its creator has gone on
-        task = ScopedTask(
-            coro, ordinal=mixed(scope.salt, session.next_ordinal()), session=session, loop=loop, **options
-        )
+        session.branched = True
+        task = ScopedTask(coro, place=place, session=session, loop=loop, **options)
         if scope.body is None:
             session.branch_created(task, step=step)
         return task
@@ -130,7 +131,7 @@ def root_task(
     """The asyncio task of a flow's own body, in a context where the scope is set."""
     context = copy_context()
     context.run(CURRENT.set, scope)
-    return ScopedTask(coro, ordinal=scope.salt, session=scope.session, loop=loop, name=name, context=context)
+    return ScopedTask(coro, place=scope.salt, session=scope.session, loop=loop, name=name, context=context)
 
 
 def tasks_of(session: object, loop: asyncio.AbstractEventLoop) -> list[asyncio.Task[Any]]:

@@ -85,6 +85,8 @@ class Session:
         self.cause: Exception | Divergence | None = None
         self.root: asyncio.Task[Any] | None = None
         self.waits: dict[asyncio.Future[Any], int | None] = {}
+        self.deadlines = 0
+        self.branched = False
         self.waiting_children: dict[int, None] = {}
         self.signals: dict[str, deque[Signal]] = {}
         self.signal_waiters: dict[str, deque[asyncio.Future[Signal]]] = {}
@@ -107,7 +109,6 @@ class Session:
         self._turns: list[Turn] = []
         self._unwritten = 0
         self._behind = False
-        self._ordinal = 0
         self._lone_steps = 0
         self._values: dict[int, tuple[object, str]] = {}
         for signal in signals:
@@ -327,13 +328,16 @@ class Session:
         self._behind = True
         return True
 
-    def settle_alone(self, line: Entry, react: Callable[[], None]) -> None:
-        """Record an event nobody awaits, in a group of its own; `react` when the flow may feel it."""
+    def settle_alone(self, line: Callable[[], Entry], react: Callable[[], None]) -> None:
+        """Record an event nobody awaits, in a group of its own; `react` when the flow may feel it.
+
+        The line is made once the group before is closed: it carries the number of its own.
+        """
         if self.closing is not None:
             return
         self.host.commit.flush()
         self._turns.append(react)
-        self.add(line)
+        self.add(line())
         self.host.commit.flush()
 
     def note_started(self, one: performing.Step) -> None:
@@ -396,9 +400,14 @@ class Session:
     # Replaying -------------------------------------------------------------------------------------------------
 
     async def recall(self, key: str, name: str, text: str, scope: RunScope) -> Entry | None:
-        """The record of a step, when the flow may see it; None when the step is new work and may begin now.
+        """`recorded`, then `admit`: for what ends the moment it is cancelled, live and on replay alike."""
+        line = await self.recorded(key, scope)
+        return line if line is not None else await self.admit(key, name, text, scope)
 
-        Raises CancelledError after it has found that this run tells another story than its journal.
+    async def recorded(self, key: str, scope: RunScope) -> Entry | None:
+        """The record of a step, when the flow may see it; None when there is none.
+
+        A step that was cancelled stays pending until its caller cancels it again, and ends in its turn.
         """
         replay = self.replay
         if replay is None:
@@ -407,9 +416,14 @@ class Session:
         if scope.body is not None:
             return line if line is not None and line.outcome != kinds.CANCELLED else None
         if line is None:
-            return await self._newcomer(replay, key, name, text)
+            return None
         if line.outcome == kinds.CANCELLED:
-            await self._pending_for_ever(key)
+            try:
+                await self._pending_for_ever(key)
+            except asyncio.CancelledError:
+                if self.closing is None:
+                    await self._cancelled_again(key, line)
+                raise
         try:
             await self._turn(line, scope)
         except asyncio.CancelledError:
@@ -422,11 +436,7 @@ class Session:
         """Return when the flow may see a record."""
         key = line.key
         if key in self.delivery.late:
-            self.delivery.late.discard(key)
-            moved = line._replace(
-                seq=self.next_seq(), group=self.group, kind=kinds.MOVED, value=b"null", blob=None, epoch=self.epoch
-            )
-            await self.settle(moved, scope, asyncio.current_task())
+            await self.settle(self._moved(key, line), scope, asyncio.current_task())
             return
         turn = self.delivery.turn(key, asyncio.current_task())
         if turn is not None:
@@ -438,7 +448,47 @@ class Session:
         elif line.seq % REPLAYED == 0:
             await asyncio.sleep(0)
 
-    async def _newcomer(self, replay: Replay, key: str, name: str, text: str) -> Entry | None:
+    async def _cancelled_again(self, key: str, line: Entry) -> None:
+        if key in self.delivery.late:
+            await self.call_off(lambda: self._moved(key, line))
+        elif (turn := self.delivery.turn(key, asyncio.current_task())) is not None:
+            await self.outwait(turn)
+
+    def _moved(self, key: str, line: Entry) -> Entry:
+        self.delivery.late.discard(key)
+        return line._replace(
+            seq=self.next_seq(), group=self.group, kind=kinds.MOVED, value=b"null", blob=None, epoch=self.epoch
+        )
+
+    async def call_off(self, line: Callable[[], Entry]) -> None:
+        """Record that a step was cancelled, and return when the flow may feel that it has ended.
+
+        Ending takes time: a body cleans up, a child run is told. What else reaches the flow meanwhile must do so on
+        replay, too, so the end is delivered like a result. Cancelling again does not hurry it.
+        """
+        if self.host.effects_forbidden:
+            return
+        turn: asyncio.Future[None] = self.loop.create_future()
+        self._turns.append(turn)
+        self.add(line())
+        await self.outwait(turn)
+
+    async def outwait(self, future: asyncio.Future[Any]) -> None:
+        """Wait for a future however often the waiting is cancelled, unless the run is closed."""
+        while not future.done() and self.closing is None:
+            try:
+                await asyncio.shield(future)
+            except asyncio.CancelledError:
+                continue
+
+    async def admit(self, key: str, name: str, text: str, scope: RunScope) -> Entry | None:
+        """Return None when a step without a record may begin as new work.
+
+        Raises CancelledError after it has found that this run tells another story than its journal.
+        """
+        replay = self.replay
+        if replay is None or scope.body is not None:
+            return None
         if self.delivery.replaying:
             await self.delivery.newcomer(key)
         found = replay.diverges(key=key, name=name, args=text[:ARGS_SHOWN])
@@ -546,15 +596,6 @@ class Session:
     def ended(self) -> bool:
         return self.closing is Closing.ENDED
 
-    @property
-    def branched(self) -> bool:
-        """True when the run has created asyncio tasks beside its own."""
-        return self._ordinal > 0
-
-    def next_ordinal(self) -> int:
-        self._ordinal += 1
-        return self._ordinal
-
     def branch_created(self, task: asyncio.Task[Any], *, step: bool) -> None:
         if step:
             self.delivery.unstarted += 1
@@ -579,6 +620,8 @@ class Session:
             and not self._unwritten
             and not self.delivery.pending
             and bool(self.waits)
+            # A step that is neither performed nor waits has just been let go, and is about to be performed.
+            and self.delivery.asked + self.delivery.unstarted <= len(self.waits) - self.deadlines
             and self._only_ours()
         )
 

@@ -289,6 +289,7 @@ class Deadline(AbstractAsyncContextManager[None]):
         )
         self._wait = session.loop.create_future()
         session.waits[self._wait] = when
+        session.deadlines += 1
         if session.delivery.replaying:
             session.delivery.on_open.append(lambda: self._arm(when))
         else:
@@ -303,7 +304,8 @@ class Deadline(AbstractAsyncContextManager[None]):
         if self._over or session.closing is not None:
             return
         at = session.host.clock.now()
-        line = _line(
+        line = partial(
+            _line,
             session,
             kinds.DEADLINE,
             self._key,
@@ -329,6 +331,7 @@ class Deadline(AbstractAsyncContextManager[None]):
         self._session.delivery.forget(self._key)
         if self._wait is not None:
             self._session.waits.pop(self._wait, None)
+            self._session.deadlines -= 1
         if self._timer is not None:
             self._timer.cancel()
         await self._timeout.__aexit__(kind, error, stack)
@@ -351,7 +354,8 @@ def cancellation(session: Session, reason: str, name: str) -> None:
     def record() -> None:
         at = session.host.clock.now()
         value = json.dumps(reason).encode()
-        line = _line(session, kinds.CANCEL, CANCEL_KEY, name, "", at, at, 0, session.record.span, kinds.OK, value)
+        parent = session.record.span
+        line = partial(_line, session, kinds.CANCEL, CANCEL_KEY, name, "", at, at, 0, parent, kinds.OK, value)
         session.settle_alone(line, react)
 
     if session.delivery.replaying:
