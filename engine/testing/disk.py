@@ -76,9 +76,10 @@ class RememberingStore(MemoryStore):
         )
 
     async def create(self, run: NewRun) -> tuple[RunRecord, bool]:
-        answer = await super().create(run)
-        self.past.append(self.disk())
-        return answer
+        record, created = await super().create(run)
+        if created:
+            self.past.append(self.disk())
+        return record, created
 
     async def signal(self, run_id: str, name: str, payload: bytes, *, now: int) -> RunRecord:
         answer = await super().signal(run_id, name, payload, now=now)

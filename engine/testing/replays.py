@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -18,7 +19,7 @@ from engine.model.errors import RunError
 from engine.model.run import ENDED, RunState
 from engine.ports.telemetry import RunIdentity
 from engine.stores.blobs import MemoryBlobs
-from engine.testing.bench import TestEngine, engine
+from engine.testing.bench import engine
 from engine.testing.clock import START, nanoseconds
 from engine.testing.disk import Disk, RememberingStore
 from engine.testing.script import Signals
@@ -48,6 +49,7 @@ class Life:
 
     outcome: str
     result: Any
+    error: RunError | None
     executed: list[Executed]
     past: list[Disk]
     lines: list[Entry] = field(default_factory=list)
@@ -61,7 +63,7 @@ async def assert_replays(
     start: datetime = START,
     linger: timedelta | None = None,
     same_result: bool = True,
-) -> R | None:
+) -> R:
     """Run a flow once; then, for each commit it made, crash there, resume, and compare. Returns the flow's result.
 
     call         the flow with its parameters: `bill.bind(order)`
@@ -73,7 +75,7 @@ async def assert_replays(
 
     Raises ReplayFailed, naming the crash and showing the difference, when a task whose result had been recorded is
     executed again, when the run diverges, when it ends differently, or when it records other steps. A flow that raises
-    is as good as one that returns: then the exception is compared, and the answer is None.
+    is as good as one that returns: its exception is compared, and then raised as RunFailed.
     """
     with_children = [*_reachable(call.flow, [*flows])]
     blobs = MemoryBlobs()
@@ -82,11 +84,15 @@ async def assert_replays(
         return await _live(call, disk, flows=with_children, signals=signals, blobs=blobs, start=start, linger=linger)
 
     whole = await live(None)
+    _check_once("without a crash", whole)
     crashes = [disk for disk in whole.past if (run := disk.run(RUN_ID)) is not None and run.state not in ENDED]
     for number, disk in enumerate(crashes):
         resumed = await live(disk)
         _compare(_Crash(number, len(crashes), disk), whole, resumed, same_result=same_result)
-    result: R | None = whole.result
+        _check_once(f"{_Crash(number, len(crashes), disk)}, and then", resumed)
+    if whole.error is not None:
+        raise whole.error
+    result: R = whole.result
     return result
 
 
@@ -115,19 +121,18 @@ async def _live(
         made.clock.go_to(max(disk.at, nanoseconds(start)))
     async with made:
         run = await made.start(call, id=RUN_ID)
-        outcome, result = await _outcome(made, run)
+        outcome, result, error = await _outcome(run)
         lines = store.disk().lines()
-    return Life(outcome, result, executed, store.past, lines)
+    return Life(outcome, result, error, executed, store.past, lines)
 
 
-async def _outcome(made: TestEngine, run: RunHandle[Any]) -> tuple[str, Any]:
-    """How the run ended, as text and as a value. Raises Stuck."""
+async def _outcome(run: RunHandle[Any]) -> tuple[str, Any, RunError | None]:
+    """How the run ended: as text, and as a value or an error. Raises Stuck."""
     try:
         result = await run.result()
     except RunError as error:
-        state = await run.state()
-        return f"{state}: {error}", None
-    return f"{RunState.SUCCEEDED}: {result!r}", result
+        return f"{await run.state()}: {error}", None, error
+    return f"{RunState.SUCCEEDED}: {result!r}", result, None
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,6 +165,14 @@ def _compare(crash: _Crash, whole: Life, resumed: Life, *, same_result: bool) ->
         raise ReplayFailed(f"{crash}:\n- uninterrupted: {whole.outcome}\n+ resumed:       {resumed.outcome}")
     if same_result and (difference := _difference(whole.lines, resumed.lines)):
         raise ReplayFailed(f"{crash}:\nother steps were recorded\n{difference}")
+
+
+def _check_once(when: str, life: Life) -> None:
+    """In one process nothing is executed twice, not even when the run left memory in between."""
+    twice = [one for one, times in Counter(life.executed).items() if times > 1]
+    if twice:
+        shown = "\n".join(f"  {one.task}, attempt {one.attempt}, key {one.key}" for one in twice)
+        raise ReplayFailed(f"{when}:\nthese were executed twice\n{shown}")
 
 
 def is_final(line: Entry) -> bool:

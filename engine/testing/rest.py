@@ -25,6 +25,7 @@ _ONLY_WITHIN: Final = (
     "asyncio/tasks.py",
     "anyio/_backends/_asyncio.py",
     "engine/mapping.py",
+    "engine/runtime/session.py",
 )
 """Files whose futures are completed by other tasks of the program; see `_REAL_TIME` for what is not so in them."""
 
@@ -74,7 +75,7 @@ def _session_moves(session: Session) -> bool:
 
 def _runnable(task: asyncio.Task[Any]) -> bool:
     waiter: Any = task._fut_waiter  # type: ignore[attr-defined]
-    return waiter is None or bool(waiter.done())
+    return not task.done() and (waiter is None or bool(waiter.done()))
 
 
 def _branches(node: Node) -> list[asyncio.Task[Any]]:

@@ -78,7 +78,8 @@ async def test_of_a_flow_in_memory_and_parked(linger: timedelta) -> None:
 
 async def test_of_a_flow_over_a_crash_at_any_moment() -> None:
     """Also in the middle of the clean-up, when the deadline is long past."""
-    await testing.assert_replays(waits_too_long.bind())
+    with pytest.raises(RunFailed, match="RunTimeout"):
+        await testing.assert_replays(waits_too_long.bind())
 
 
 @flow(timeout=timedelta(hours=1))

@@ -8,7 +8,7 @@ from datetime import timedelta
 
 import pytest
 
-from engine import Retry, current, flow, now, random, sleep, task, testing, timeout, uuid, wait_for
+from engine import Retry, RunFailed, current, flow, now, random, sleep, task, testing, timeout, uuid, wait_for
 from engine.core.replay import Replay
 from engine.runtime import delivery
 
@@ -106,12 +106,12 @@ async def depends_on_the_process(n: int) -> int:
 @pytest.mark.parametrize("linger", [None, timedelta(0)])
 async def test_a_flow_of_everything_replays(linger: timedelta | None) -> None:
     result = await testing.assert_replays(everything.bind(3), signals={"go": [7]}, linger=linger)
-    assert result is not None
     assert (result["first"], result["order"], result["map"]) == (2, [8, 10], [0, 2, 4, 6])
 
 
 async def test_a_failure_is_compared_like_a_result() -> None:
-    assert await testing.assert_replays(fails.bind(3)) is None
+    with pytest.raises(RunFailed, match="LookupError: 3"):
+        await testing.assert_replays(fails.bind(3))
 
 
 async def test_what_is_not_recorded_is_found() -> None:
@@ -124,7 +124,7 @@ async def test_a_different_result_is_shown() -> None:
     executed.clear()
     with pytest.raises(testing.ReplayFailed, match=r"- uninterrupted: succeeded: 1\n\+ resumed:       succeeded: 2"):
         await testing.assert_replays(depends_on_the_process.bind(1))
-    assert await testing.assert_replays(depends_on_the_process.bind(1), same_result=False) is not None
+    assert await testing.assert_replays(depends_on_the_process.bind(1), same_result=False)
 
 
 def nothing(*_: object, **__: object) -> None:
