@@ -1,0 +1,419 @@
+"""Generated programs as flows: a tree, and plain asyncio code that acts it out.
+
+A node is a list: its kind, then what the kind needs. What the code of a flow observes (results, winners, the order in
+which things came, the class of an exception) goes to the world's ledger at the moment it is observed, and into the
+result of the run.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from datetime import timedelta
+from typing import Any
+
+import anyio
+
+from engine import (
+    PermanentError,
+    Retry,
+    RetryLater,
+    TaskFailed,
+    current,
+    flow,
+    now,
+    random,
+    sleep,
+    task,
+    timeout,
+    uuid,
+    wait_for,
+)
+from tests.property.world import world
+
+Node = list[Any]
+
+
+class Rejected(Exception):
+    """An exception that can be rebuilt from its arguments."""
+
+
+class Unkempt(Exception):
+    """One that cannot, so that flows meet TaskFailed."""
+
+    def __init__(self, *, why: str) -> None:
+        super().__init__(why)
+
+
+RAISED: dict[str, Callable[[str], Exception]] = {
+    "value": ValueError,
+    "key": KeyError,
+    "rejected": Rejected,
+    "unkempt": lambda why: Unkempt(why=why),
+}
+CAUGHT: dict[str, type[Exception]] = {
+    "value": ValueError,
+    "key": KeyError,
+    "rejected": Rejected,
+    "unkempt": TaskFailed,
+    "group": ExceptionGroup,
+    "late": TimeoutError,
+}
+EXPECTED = (ValueError, KeyError, Rejected, TaskFailed, ExceptionGroup, TimeoutError, PermanentError)
+
+
+@task
+async def work(label: str) -> str:
+    await world().work()
+    return label
+
+
+@task
+async def slow(label: str) -> str:
+    await world().work(slow=True)
+    return label
+
+
+@task(key=lambda label: f"named {label}")
+async def named(label: str) -> str:
+    await world().work()
+    return label
+
+
+@task(pure=True)
+async def pure(label: str) -> str:
+    await world().work()
+    return label
+
+
+@task
+async def fail(label: str, kind: str) -> str:
+    await world().work()
+    raise RAISED[kind](label)
+
+
+@task
+async def picky(label: str) -> str:
+    await world().work()
+    if label == "c":
+        raise ValueError(label)
+    return label
+
+
+@task(retry=Retry(attempts=3, delay=timedelta(seconds=1), on=(ValueError,)))
+async def flaky(label: str, fails: int) -> str:
+    await world().work()
+    if current().attempt <= fails:
+        raise ValueError(label)
+    return label
+
+
+@task(retry=Retry(attempts=3))
+async def stubborn(label: str, fails: int) -> str:
+    await world().work()
+    if current().attempt <= fails:
+        raise RetryLater("later", after=timedelta(seconds=2)) if label < "c" else PermanentError(label)
+    return label
+
+
+@task
+async def large(label: str) -> list[str]:
+    await world().work()
+    return [label * 10] * 1000
+
+
+@task
+async def digest(parts: list[str]) -> int:
+    await world().work()
+    return sum(map(len, parts))
+
+
+@task
+async def outer(label: str, depth: int) -> list[Any]:
+    """Tasks in a task: side by side, one after the other, one that fails, and deeper ones."""
+    await world().work()
+    beside: list[Any] = [*await asyncio.gather(work(label), work(label), work(f"{label}+"))]
+    try:
+        await fail(label, "value")
+    except ValueError as error:
+        beside.append(error.args[0])
+    if depth:
+        beside.append(await outer(label, depth - 1))
+    return beside
+
+
+@flow
+async def child(tree: list[Any]) -> list[Any]:
+    world().began()
+    return ["child", await act(tree)]
+
+
+@flow
+async def program(tree: list[Any], lenient: bool) -> list[Any]:
+    """Act the tree out; a lenient program returns what it raised."""
+    world().began()
+    try:
+        return ["returned", await act(tree)]
+    except EXPECTED as error:
+        if not lenient:
+            raise
+        return ["raised", shown(error)]
+    except asyncio.CancelledError:
+        await work("clean up")
+        world().saw("cleaned up")
+        raise
+
+
+async def act(node: Node) -> Any:
+    """What a node comes to."""
+    kind, *rest = node
+    value = await ACTS[kind](*rest)
+    world().saw(kind, value)
+    return value
+
+
+def branch(node: Node) -> Coroutine[Any, Any, Any]:
+    """A node as a coroutine for another asyncio task; a bare step is the task's own coroutine."""
+    return work(node[1]) if node[0] == "bare" else act(node)
+
+
+def shown(outcome: Any) -> Any:
+    """A result or an exception as JSON."""
+    if isinstance(outcome, ExceptionGroup):
+        return ["group", *map(shown, outcome.exceptions)]
+    if isinstance(outcome, BaseException):
+        return [type(outcome).__name__, *map(str, outcome.args[:2])]
+    return outcome
+
+
+def outcome(done: asyncio.Future[Any]) -> Any:
+    """What an asyncio task came to, as JSON."""
+    if done.cancelled():
+        return ["cancelled"]
+    return shown(done.exception() or done.result())
+
+
+async def act_step(name: str, *arguments: Any) -> Any:
+    return await STEPS[name](*arguments)
+
+
+async def act_bare(label: str) -> str:
+    return await work(label)
+
+
+async def act_seq(nodes: list[Node]) -> list[Any]:
+    return [await act(node) for node in nodes]
+
+
+async def act_gather(nodes: list[Node], collect: bool) -> list[Any]:
+    results = await asyncio.gather(*map(branch, nodes), return_exceptions=collect)
+    return [shown(result) for result in results]
+
+
+async def act_twice(node: Node) -> list[Any]:
+    return [*await asyncio.gather(act(node), act(node), return_exceptions=False)]
+
+
+async def act_group(nodes: list[Node]) -> list[Any]:
+    async with asyncio.TaskGroup() as group:
+        branches = [group.create_task(branch(node)) for node in nodes]
+    return [each.result() for each in branches]
+
+
+async def act_anyio(nodes: list[Node]) -> list[Any]:
+    results: dict[int, Any] = {}
+
+    async def put(number: int, node: Node) -> None:
+        results[number] = await act(node)
+
+    async with anyio.create_task_group() as group:
+        for number, node in enumerate(nodes):
+            group.start_soon(put, number, node)
+    return [[number, result] for number, result in results.items()]  # in the order in which they came
+
+
+async def act_race(nodes: list[Node], losers: str) -> list[Any]:
+    tasks = [asyncio.ensure_future(branch(node)) for node in nodes]
+    done, pending = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    order: list[int] = []
+    while done:
+        order.append(tasks.index(done.pop()))
+    world().saw("won", *order)
+    await work(f"after {order[0]}")
+    if losers == "cancel" and pending:
+        for each in tasks:
+            each.cancel()
+        await asyncio.wait(pending)
+    while losers == "drain" and pending:
+        done, pending = await asyncio.wait(pending, return_when=asyncio.FIRST_COMPLETED)
+        while done:
+            order.append(tasks.index(done.pop()))
+    return [order, *[outcome(each) if each.done() else "left" for each in tasks]]
+
+
+async def act_completed(nodes: list[Node]) -> list[Any]:
+    order: list[Any] = []
+    for each in asyncio.as_completed([branch(node) for node in nodes]):
+        try:
+            order.append(await each)
+        except EXPECTED as error:
+            order.append(shown(error))
+        world().saw("came", order[-1])
+    return order
+
+
+async def act_catch(kinds: list[str], node: Node) -> list[Any]:
+    try:
+        return ["fine", await act(node)]
+    except tuple(CAUGHT[kind] for kind in kinds) as error:
+        return ["caught", shown(error)]
+
+
+async def act_cancel(victim: Node, trigger: Node) -> list[Any]:
+    running = asyncio.create_task(branch(victim))
+    first = await act(trigger)
+    running.cancel()
+    await asyncio.wait([running])
+    return [first, outcome(running)]
+
+
+async def act_spawn(aside: Node, node: Node) -> Any:
+    left = asyncio.create_task(branch(aside))
+    result = await act(node)
+    return [result, outcome(left) if left.done() else "left"]
+
+
+async def act_child(tree: Node) -> Any:
+    return await child(tree)
+
+
+async def act_pipe(producers: list[list[str]], consumers: int, size: int) -> list[Any]:
+    queue: asyncio.Queue[str | None] = asyncio.Queue(size)
+    order: list[Any] = []
+
+    async def produce(number: int, labels: list[str]) -> None:
+        for label in labels:
+            await queue.put(f"{number}{await work(label)}")
+
+    async def consume(number: int) -> None:
+        while (item := await queue.get()) is not None:
+            order.append([number, item])
+            world().saw("took", number, item)
+            await work(item)
+
+    async with asyncio.TaskGroup() as group:
+        for number in range(consumers):
+            group.create_task(consume(number))
+        async with asyncio.TaskGroup() as sources:
+            for number, labels in enumerate(producers):
+                sources.create_task(produce(number, labels))
+        for _ in range(consumers):
+            await queue.put(None)
+    return order
+
+
+async def act_gate(opener: Node, nodes: list[Node]) -> list[Any]:
+    gate = asyncio.Event()
+
+    async def behind(node: Node) -> Any:
+        await gate.wait()
+        return await act(node)
+
+    async def opens() -> Any:
+        try:
+            return await act(opener)
+        finally:
+            gate.set()
+
+    return [shown(each) for each in await asyncio.gather(opens(), *map(behind, nodes), return_exceptions=True)]
+
+
+async def act_limit(nodes: list[Node], slots: int) -> list[Any]:
+    free = asyncio.Semaphore(slots)
+
+    async def held(node: Node) -> Any:
+        async with free:
+            return await act(node)
+
+    return [shown(each) for each in await asyncio.gather(*map(held, nodes), return_exceptions=True)]
+
+
+async def act_timeout(seconds: float, node: Node) -> list[Any]:
+    try:
+        async with timeout(seconds):
+            return ["in time", await act(node)]
+    except TimeoutError:
+        return ["too late"]
+
+
+async def act_sleep(seconds: float) -> str:
+    await sleep(seconds)
+    return "slept"
+
+
+async def act_signal(name: str, seconds: float | None) -> str:
+    return await wait_for(name, str, timeout=seconds)
+
+
+async def act_dice(low: Node, high: Node) -> Any:
+    side = random() < 0.5
+    world().saw("dice", side)
+    return [side, await act(low if side else high)]
+
+
+async def act_uuid() -> str:
+    return await work(str(uuid())[:6])
+
+
+async def act_now() -> list[str]:
+    return ["now", now().isoformat()]
+
+
+async def act_map(labels: list[str], concurrency: int, errors: str) -> list[Any]:
+    if errors == "collect":
+        return [shown(each) for each in await picky.map(labels, concurrency=concurrency, errors="collect")]
+    return await picky.map(labels, concurrency=concurrency)
+
+
+async def act_stream(labels: list[str], concurrency: int) -> list[Any]:
+    results: list[str] = []
+    async for each in work.map(labels, concurrency=concurrency):
+        world().saw("streamed", each)
+        results.append(each)
+    return results
+
+
+async def act_sequences(tags: list[str], length: int) -> list[Any]:
+    """Concurrent sequences that call the same tasks: what a counter per run mixes up."""
+    order: list[str] = []
+
+    async def sequence(tag: str) -> list[str]:
+        results = [tag]
+        for _ in range(length):
+            results.append(await work(results[-1] + tag[0]))
+            order.append(results[-1])
+            world().saw("sequence", results[-1])
+        return results
+
+    return [*await asyncio.gather(*map(sequence, tags)), order]
+
+
+async def act_large(label: str) -> list[Any]:
+    parts = await large(label)
+    return [len(parts), await digest(parts)]
+
+
+STEPS: dict[str, Callable[..., Coroutine[Any, Any, Any]]] = {
+    "work": work,
+    "slow": slow,
+    "named": named,
+    "pure": pure,
+    "fail": fail,
+    "flaky": flaky,
+    "stubborn": stubborn,
+    "outer": outer,
+}
+
+ACTS: dict[str, Callable[..., Coroutine[Any, Any, Any]]] = {
+    name.removeprefix("act_"): act for name, act in list(globals().items()) if name.startswith("act_")
+}

@@ -1,0 +1,78 @@
+"""The world that generated programs run in: chance by seed, and a ledger of what really happened.
+
+One `World` is one life of one process. Bodies of tasks end in an order that depends on its seed, so that two lives of
+one program never agree on who is quicker, and they write down that they ran; flows write down what they saw.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter, defaultdict
+from dataclasses import dataclass, field
+from random import Random
+from typing import Any
+
+from engine import current, sleep
+
+Seen = tuple[Any, ...]
+
+
+@dataclass
+class World:
+    """What one life did. `stays` has, for each run and each time it was called from the top, what its code saw."""
+
+    seed: str
+    executed: list[tuple[str, str, int]] = field(default_factory=list)
+    idempotency: dict[tuple[str, str], str] = field(default_factory=dict)
+    stays: defaultdict[str, list[list[Seen]]] = field(default_factory=lambda: defaultdict(list))
+    running: Counter[str] = field(default_factory=Counter)
+    most: int = 0
+
+    def began(self) -> None:
+        """A flow is called from the top."""
+        self.stays[current().run_id].append([])
+
+    def saw(self, *what: Any) -> None:
+        """The code of a flow has learned something."""
+        self.stays[current().run_id][-1].append(what)
+
+    async def work(self, *, slow: bool = False) -> None:
+        """Be executed: write it down, and take as long as the dice say, also when it is called off."""
+        me = current()
+        self.executed.append((me.run_id, me.key, me.attempt))
+        self.idempotency[me.run_id, me.key] = me.idempotency_key
+        self.running[me.run_id] += 1
+        self.most = max(self.most, self.running[me.run_id])
+        dice = Random(f"{self.seed}|{me.run_id}|{me.key}|{me.attempt}")
+        try:
+            for _ in range(dice.randrange(7)):
+                await asyncio.sleep(0)
+            if slow:
+                await sleep(dice.choice((5, 20, 90)))
+            elif dice.random() < 0.12:
+                await sleep(dice.choice((0.001, 1, 2, 3, 8)))
+        except asyncio.CancelledError:
+            for _ in range(dice.choice((0, 0, 1, 5))):
+                await asyncio.sleep(0)
+            if dice.random() < 0.2:
+                await sleep(dice.choice((1, 3)))
+            raise
+        finally:
+            self.running[me.run_id] -= 1
+
+    def snapshot(self) -> dict[str, tuple[Seen, ...]]:
+        """What each run has seen in its present stay."""
+        return {run: tuple(stays[-1]) for run, stays in self.stays.items() if stays}
+
+
+_now: list[World] = []
+
+
+def world() -> World:
+    """The present life."""
+    return _now[-1]
+
+
+def enter(life: World) -> None:
+    """Begin a life; the one before is over."""
+    _now[:] = [life]
