@@ -186,7 +186,7 @@ def sqlite_path(rest: str) -> Path:
 
 
 def open_blobs(url: str) -> Blobs:
-    """Where large results of a store go: HEADRACE_BLOBS, else a folder beside the SQLite file."""
+    """Where large results of a store go: HEADRACE_BLOBS, else a folder beside the SQLite file or in `.headrace/`."""
     from engine.stores.blobs import MemoryBlobs, ObjectBlobs
 
     if (chosen := os.environ.get("HEADRACE_BLOBS")) is not None:
@@ -194,6 +194,9 @@ def open_blobs(url: str) -> Blobs:
     if url.startswith("sqlite://"):
         path = sqlite_path(url.removeprefix("sqlite://")).resolve()
         return ObjectBlobs(f"file://{path}.blobs")
+    if url.startswith(("postgresql://", "postgres://")):
+        # Kept on this machine: nodes on several machines need a bucket that all of them reach.
+        return ObjectBlobs(f"file://{project_root() / '.headrace' / 'blobs'}")
     return MemoryBlobs()
 
 
