@@ -73,7 +73,8 @@ def _factory(previous: Factory | None) -> Factory:
             return asyncio.Task(coro, loop=loop, **options) if previous is None else previous(loop, coro, **options)
         step = getattr(coro, "cr_code", None) in STEP_CODES
         if step:
-            place: int = coro.cr_frame.f_locals["span"]  # type: ignore[attr-defined]
+            frame: Any = getattr(coro, "cr_frame", None)
+            place: int = frame.f_locals["span"]
         else:
             branch = scope.branch(_base(coro))
             place = branch.salt

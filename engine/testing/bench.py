@@ -128,9 +128,8 @@ class TestEngine(Engine):
         finally:
             end.cancel()
             self._waiting.discard(me)
-            if not self._waiting and self._hand is not None:
-                self._hand.cancel()
-                self._hand = None
+            if not self._waiting:
+                self._stop_the_clock()
 
     async def _turn_the_clock(self) -> None:
         while True:
@@ -165,9 +164,13 @@ class TestEngine(Engine):
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, stack: TracebackType | None
     ) -> None:
+        self._stop_the_clock()
+        await super().__aexit__(kind, error, stack)
+
+    def _stop_the_clock(self) -> None:
         if self._hand is not None:
             self._hand.cancel()
-        await super().__aexit__(kind, error, stack)
+            self._hand = None
 
 
 def engine(

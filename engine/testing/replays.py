@@ -52,7 +52,7 @@ class Life:
     error: RunError | None
     executed: list[Executed]
     past: list[Disk]
-    lines: list[Entry] = field(default_factory=list)
+    lines: list[Entry] = field(default_factory=list[Entry])
 
 
 async def assert_replays(

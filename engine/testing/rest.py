@@ -12,6 +12,7 @@ from types import CodeType, GeneratorType
 from typing import Any, Final
 
 from engine.runtime.driving import Driven
+from engine.runtime.futures import awaited_by
 from engine.runtime.node import Node
 from engine.runtime.parking import chain, code_of
 from engine.runtime.scoping import ScopedTask
@@ -54,14 +55,14 @@ def hangs(task: asyncio.Task[Any], node: Node) -> bool:
     """True when only the engine, or another task, can make this task go on."""
     if _runnable(task):
         return False
-    waiter: Any = task._fut_waiter  # type: ignore[attr-defined]
+    waiter: Any = awaited_by(task)
     session = getattr(task, "session", None)
     if isinstance(session, Session) and (waiter in session.waits or session.delivery.is_turn(waiter)):
         return True
     if isinstance(waiter, asyncio.Task):
         return True
     if type(waiter).__name__ == "_GatheringFuture":
-        children: list[object] = waiter._children
+        children: list[object] = getattr(waiter, "_children", [])
         return all(isinstance(child, asyncio.Task) for child in children)
     code = _innermost(task.get_coro())
     return code is not None and code.co_name not in _REAL_TIME and _file(code).endswith(_ONLY_WITHIN)
@@ -74,8 +75,8 @@ def _session_moves(session: Session) -> bool:
 
 
 def _runnable(task: asyncio.Task[Any]) -> bool:
-    waiter: Any = task._fut_waiter  # type: ignore[attr-defined]
-    return not task.done() and (waiter is None or bool(waiter.done()))
+    waiter = awaited_by(task)
+    return not task.done() and (waiter is None or waiter.done())
 
 
 def _branches(node: Node) -> list[asyncio.Task[Any]]:
@@ -96,8 +97,12 @@ def _innermost(coro: Any) -> CodeType | None:
         driver: Any = getattr(last, "cr_await", None)
         frame = driver.gi_frame if isinstance(driver, GeneratorType) else None
         driven: Any = frame.f_locals.get("self") if frame is not None else None
-        coro = driven._coroutine if type(driven) is Driven else None
+        coro = _driven_by(driven)
     return code
+
+
+def _driven_by(driver: object) -> Any:
+    return getattr(driver, "_coroutine", None) if type(driver).__name__ == Driven.__name__ else None
 
 
 def _file(code: CodeType) -> str:

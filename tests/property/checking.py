@@ -26,8 +26,8 @@ class Tally:
     lives: int = 0
     without_race: int = 0
     parked: int = 0
-    constructs: Counter[str] = field(default_factory=Counter)
-    happened: Counter[str] = field(default_factory=Counter)
+    constructs: Counter[str] = field(default_factory=Counter[str])
+    happened: Counter[str] = field(default_factory=Counter[str])
 
 
 async def check(plan: Plan, seed: str, tally: Tally) -> None:

@@ -20,6 +20,10 @@ L9  What was executing when the process died, in a program that calls nothing of
     orphaned, since it began only after all that led to it was on the disk.
 """
 
+# Programs are trees of plain lists, so what is taken out of them has no type that a checker could know.
+# pyright: reportUnknownVariableType=false, reportUnknownArgumentType=false, reportUnknownMemberType=false
+# pyright: reportUnknownLambdaType=false
+
 from __future__ import annotations
 
 from itertools import pairwise

@@ -5,6 +5,10 @@ which things came, the class of an exception) goes to the world's ledger at the 
 result of the run.
 """
 
+# Programs are trees of plain lists, so what is taken out of them has no type that a checker could know.
+# pyright: reportUnknownVariableType=false, reportUnknownArgumentType=false, reportUnknownMemberType=false
+# pyright: reportUnknownLambdaType=false
+
 from __future__ import annotations
 
 import asyncio

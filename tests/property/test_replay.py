@@ -49,7 +49,7 @@ def test_programs_survive_being_killed_everywhere(
         max_examples=PROGRAMS,
         derandomize=True,
         database=None,
-        suppress_health_check=list(HealthCheck),
+        suppress_health_check=[*HealthCheck],  # pyright: ignore[reportArgumentType] - its metaclass is what iterates
     )
     @given(plan=plans(trees), seed=st.integers(0, 2**32))
     def every(plan: Plan, seed: int) -> None:

@@ -1,5 +1,9 @@
 """Strategies: trees of programs, and what can be told of one by looking at it."""
 
+# Programs are trees of plain lists, so what is taken out of them has no type that a checker could know.
+# pyright: reportUnknownVariableType=false, reportUnknownArgumentType=false, reportUnknownMemberType=false
+# pyright: reportUnknownLambdaType=false
+
 from __future__ import annotations
 
 from collections import Counter

@@ -22,10 +22,10 @@ class World:
     """What one life did. `stays` has, for each run and each time it was called from the top, what its code saw."""
 
     seed: str
-    executed: list[tuple[str, str, int]] = field(default_factory=list)
-    idempotency: dict[tuple[str, str], str] = field(default_factory=dict)
+    executed: list[tuple[str, str, int]] = field(default_factory=list[tuple[str, str, int]])
+    idempotency: dict[tuple[str, str], str] = field(default_factory=dict[tuple[str, str], str])
     stays: defaultdict[str, list[list[Seen]]] = field(default_factory=lambda: defaultdict(list))
-    running: Counter[str] = field(default_factory=Counter)
+    running: Counter[str] = field(default_factory=Counter[str])
     most: int = 0
 
     def began(self) -> None:
