@@ -83,13 +83,19 @@ class Delivery:
         self._groups.append(deliver)
         self.stir()
 
-    def turn(self, key: str, me: asyncio.Task[object] | None) -> asyncio.Future[None] | None:
-        """Ask for a recorded step: None when it is due now, else a future that is done when it is."""
+    def due(self, key: str, me: asyncio.Task[object] | None) -> bool:
+        """True, and delivered, when a recorded step is next and its flow is one lone step."""
         assert self._replay is not None
         group = self._replay.group()
-        if len(group) == 1 and group[0] == key and self.lone(me):
-            self._replay.pass_group()
-            self._opened()
+        if len(group) != 1 or group[0] != key or not self.lone(me):
+            return False
+        self._replay.pass_group()
+        self._opened()
+        return True
+
+    def turn(self, key: str, me: asyncio.Task[object] | None) -> asyncio.Future[None] | None:
+        """Ask for a recorded step: None when it is due now, else a future that is done when it is."""
+        if self.due(key, me):
             return None
         future = self._loop.create_future()
         self._turns[key] = future

@@ -148,7 +148,7 @@ async def step(
         if session.closing is not None:
             raise asyncio.CancelledError(session.closing.value)
         replaying = session.replay is not None
-        if replaying and (line := await session.recorded(key, scope)) is not None:
+        if replaying and (line := session.due(key, scope, me) or await session.recorded(key, scope)) is not None:
             return await _recorded(session, task, line, own=own)
         session.make_room()
         one = Step(session, task, scope, key, span, text, args, kwargs, me)

@@ -404,6 +404,16 @@ class Session:
         line = await self.recorded(key, scope)
         return line if line is not None else await self.admit(key, name, text, scope)
 
+    def due(self, key: str, scope: RunScope, me: asyncio.Task[Any] | None) -> Entry | None:
+        """The record of a step that may be seen at once, since the flow is one lone step; else None: use `recorded`."""
+        replay = self.replay
+        if replay is None or scope.body is not None:
+            return None
+        line = replay.record(key)
+        if line is None or line.outcome == kinds.CANCELLED or line.seq % REPLAYED == 0:
+            return None
+        return replay.take(key) if self.delivery.due(key, me) else None
+
     async def recorded(self, key: str, scope: RunScope) -> Entry | None:
         """The record of a step, when the flow may see it; None when there is none.
 
