@@ -26,7 +26,8 @@ from engine.ports.telemetry import Recorder, RunIdentity
 from engine.runtime import scoping
 from engine.runtime.clock import SystemClock
 from engine.runtime.commit import GroupCommit
-from engine.runtime.session import Closing, Session, root_scope
+from engine.runtime.recording import Closing, Recording
+from engine.runtime.session import Session, root_scope
 
 Outcome = Literal["same", "diverges", "error"]
 
@@ -118,7 +119,7 @@ class _Stage:
     def recorded(self, run: RunIdentity, entries: Sequence[Entry]) -> None:
         return
 
-    def frontier(self, session: Session) -> None:
+    def frontier(self, run: Recording) -> None:
         if not self.reached.done():
             self.reached.set_result(None)
 

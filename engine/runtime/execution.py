@@ -20,8 +20,9 @@ from engine.model.run import RunRecord, RunState
 from engine.runtime import hooks
 from engine.runtime.futures import resolve, waker
 from engine.runtime.performing import INLINE, no_exit
+from engine.runtime.recording import Closing
 from engine.runtime.scoping import root_task, tasks_of
-from engine.runtime.session import Closing, Session, root_scope
+from engine.runtime.session import Session, root_scope
 from engine.task import Task, TaskOptions
 
 if TYPE_CHECKING:
@@ -102,7 +103,7 @@ async def _conclude(node: Node, session: Session, root: asyncio.Task[Any]) -> No
             await _write(
                 node,
                 session,
-                Parked(session.num, session.parked_until, session.seen_signal, tuple(session.parked_children)),
+                Parked(session.num, session.parked_until, session.inbox.seen, tuple(session.parked_children)),
             )
         case Closing.DIVERGED:
             await _diverged(node, session)

@@ -15,6 +15,7 @@ from engine.runtime.commit import GroupCommit
 if TYPE_CHECKING:
     import asyncio
 
+    from engine.runtime.recording import Recording
     from engine.runtime.session import Session
 
 
@@ -55,7 +56,7 @@ class Host(Protocol):
     def still_running(self, session: Session, task: str, key: str, thread: asyncio.Future[Any]) -> None:
         """A thread was left alone by its timeout or its cancellation: say so, and say when it ends."""
 
-    def frontier(self, session: Session) -> None:
+    def frontier(self, run: Recording) -> None:
         """In a rehearsal: the run has come to where its journal ends."""
 
     def progress(self, run: int, key: str, done: float, total: float | None, message: str) -> None:

@@ -28,9 +28,10 @@ from engine.runtime import execution, scoping
 from engine.runtime.commit import GroupCommit
 from engine.runtime.ends import Ends
 from engine.runtime.loopwatch import LoopWatch
+from engine.runtime.recording import Closing, Recording, identity_of
 from engine.runtime.runlog import RunLog
 from engine.runtime.service import Service, supervise
-from engine.runtime.session import Closing, Session, identity_of
+from engine.runtime.session import Session
 from engine.runtime.slots import Slots
 from engine.settings import NodeSettings
 
@@ -201,7 +202,7 @@ class Node:
         self.sessions[session.num] = session
         session.called_off = session.called_off or self._called_off.pop(session.num, None)
         for signal in self._arriving.pop(session.num, []):
-            session.receive(signal)
+            session.inbox.put(signal)
 
     async def _news(self, ready: Callable[[], None]) -> None:
         """Notice what other processes wrote: runs, signals, cancellations, ends."""
@@ -221,7 +222,7 @@ class Node:
             for signal in await self.store.signals_after(self._signal_mark, here):
                 self._signal_mark = max(self._signal_mark, signal.id)
                 if (session := self.sessions.get(signal.run)) is not None:
-                    session.receive(signal)
+                    session.inbox.put(signal)
                 elif signal.run in self._arriving:
                     self._arriving[signal.run].append(signal)
             for num, reason in await self.store.cancelled(here):
@@ -382,7 +383,7 @@ class Node:
         )
         thread.add_done_callback(lambda _: _log.info("the thread of task %s of run %s has ended", task, record.id))
 
-    def frontier(self, session: Session) -> None:
+    def frontier(self, run: Recording) -> None:
         raise AssertionError("a node performs; only a rehearsal stops at the frontier")
 
     def progress(self, run: int, key: str, done: float, total: float | None, message: str) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections import deque
 from contextlib import AbstractAsyncContextManager
 from datetime import datetime, timedelta
 from functools import partial
@@ -81,8 +80,8 @@ async def signal(
             try:
                 await session.settle(line, scope, asyncio.current_task())
             except asyncio.CancelledError:
-                if got is not None:
-                    session.give_back(got)
+                if got is not None and session.closing is None:
+                    session.inbox.give_back(got)
                 raise
         if line.outcome == kinds.ERROR:
             raise rebuild(decode(line.value))
@@ -96,12 +95,11 @@ async def signal(
 
 async def _receive(session: Session, name: str, until: int | None) -> Signal | None:
     """The oldest signal of a name that nobody has received, or None when the time is over."""
-    stock = session.signals.get(name)
-    if stock:
-        return stock.popleft()
+    here = session.inbox.take(name)
+    if here is not None:
+        return here
     future: asyncio.Future[Signal] = session.loop.create_future()
-    waiters = session.signal_waiters.setdefault(name, deque())
-    waiters.append(future)
+    session.inbox.wait(name, future)
     session.waits[future] = until
     timer = None if until is None else session.host.clock.call_at(until, partial(_give_up, future))
     session.host.may_park(session)
@@ -110,8 +108,8 @@ async def _receive(session: Session, name: str, until: int | None) -> Signal | N
     try:
         return await future
     except asyncio.CancelledError:
-        if future.done() and not future.cancelled():
-            session.give_back(future.result())
+        if future.done() and not future.cancelled() and session.closing is None:
+            session.inbox.give_back(future.result())
         if until is None or (me is not None and me.cancelling() > before) or session.host.clock.now() < until:
             raise
         return None
@@ -119,8 +117,7 @@ async def _receive(session: Session, name: str, until: int | None) -> Signal | N
         session.waits.pop(future, None)
         if timer is not None:
             timer.cancel()
-        if future in waiters:
-            waiters.remove(future)
+        session.inbox.forget(name, future)
 
 
 def _give_up(future: asyncio.Future[Signal]) -> None:

@@ -26,7 +26,8 @@ _ONLY_WITHIN: Final = (
     "asyncio/tasks.py",
     "anyio/_backends/_asyncio.py",
     "engine/mapping.py",
-    "engine/runtime/session.py",
+    "engine/runtime/recalling.py",
+    "engine/runtime/recording.py",
 )
 """Files whose futures are completed by other tasks of the program; see `_REAL_TIME` for what is not so in them."""
 

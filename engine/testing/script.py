@@ -57,9 +57,7 @@ async def awaited(node: Node, run: RunRecord) -> list[str]:
     """Names of the signals that a run waits for: by the run itself when it is in memory, else by its journal."""
     session = node.sessions.get(run.num)
     if session is not None:
-        return [
-            name for name, waiters in session.signal_waiters.items() if any(not waiter.done() for waiter in waiters)
-        ]
+        return session.inbox.awaited
     journal = await node.store.read(run.num)
     over = {line.key for line in journal if line.kind == kinds.SIGNAL}
     waits = [line for line in journal if line.kind == kinds.WAIT and line.key not in over]

@@ -10,7 +10,7 @@ import pytest
 
 from engine import RunCancelled, RunFailed, current, flow, sleep, task, timeout, wait_for
 from engine.core.scopes import PATH_LIMIT
-from engine.runtime import commit, session
+from engine.runtime import commit, recording
 from tests.integration.conftest import MakeEngine
 from tests.integration.polling import until
 
@@ -34,7 +34,7 @@ async def endless() -> None:
 async def test_a_journal_ends_before_a_step_has_its_effect(
     make_engine: MakeEngine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(session, "MAX_LINES", 20)
+    monkeypatch.setattr(recording, "MAX_LINES", 20)
     executed.clear()
     async with make_engine(endless) as engine:
         run = await engine.start(endless.bind())
@@ -62,7 +62,7 @@ async def test_a_full_run_can_still_be_cancelled(make_engine: MakeEngine, monkey
     async with make_engine(full) as engine:
         run = await engine.start(full.bind())
         await until(lambda: engine.node.sessions and engine.node.sessions[run.num].waits)
-        monkeypatch.setattr(session, "MAX_LINES", 5)
+        monkeypatch.setattr(recording, "MAX_LINES", 5)
         await run.cancel("enough")
         with pytest.raises(RunCancelled, match="enough"):
             await run.result()

@@ -1,0 +1,277 @@
+"""What a run records: its journal lines, in groups, and the moment each reaches the flow."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from enum import Enum
+from typing import TYPE_CHECKING, Any, Final, TypeAlias, TypeVar
+
+from engine.context import RunScope
+from engine.core.replay import Divergence, Replay
+from engine.model import entry as kinds
+from engine.model.entry import Entry
+from engine.model.errors import Fenced, HeadraceError, StoreError
+from engine.model.run import RunRecord
+from engine.ports.telemetry import RunIdentity
+from engine.runtime.delivery import Delivery
+from engine.runtime.futures import resolve
+from engine.runtime.host import Host
+from engine.runtime.parking import only_ours
+
+if TYPE_CHECKING:
+    from engine.runtime import performing
+
+T = TypeVar("T")
+
+Turn: TypeAlias = "asyncio.Future[None] | Callable[[], None]"
+"""What happens when a line reaches the flow: a waiting step goes on, or a deadline or a cancellation is felt."""
+
+BREATH: Final = 64
+"""Steps that one lone chain may take before the loop turns, so that a busy run does not starve the others."""
+
+MAX_LINES: Final = 1_000_000
+"""Lines in the journal of one run. Beyond it a flow should hand over to child runs, which have their own."""
+
+
+class Closing(Enum):
+    """Why a run in memory takes nothing new."""
+
+    UNWINDING = "unwinding"
+    DIVERGED = "diverged"
+    FENCED = "fenced"
+    UNWRITABLE = "unwritable"
+    FAILED = "failed"
+    ENDED = "ended"
+
+
+class Recording:
+    """The lines of one run in this process. A writer of the group commit; lives on the loop's thread."""
+
+    def __init__(self, host: Host, record: RunRecord, journal: Sequence[Entry]) -> None:
+        self.host: Final = host
+        self.record: Final = record
+        self.num: Final = record.num
+        self.epoch: Final = record.epoch
+        self.loop: Final = asyncio.get_running_loop()
+        # A rehearsal replays even an empty journal: what has no record is where it stops.
+        self.replay: Final = Replay(journal) if journal or host.effects_forbidden else None
+        self.delivery: Final = Delivery(self.loop, self.replay, only_ours=self._only_ours)
+        self.identity: Final = identity_of(record)
+        self.closing: Closing | None = None
+        self.cause: Exception | Divergence | None = None
+        self.root: asyncio.Task[Any] | None = None
+        self.waits: dict[asyncio.Future[Any], int | None] = {}
+        self.performing = 0
+        self.group = self.replay.last_group + 1 if self.replay else 0
+        self._seq = self.replay.last_seq + 1 if self.replay else 0
+        self._lines: list[Entry] = []
+        self._started: dict[str, performing.Step] = {}
+        self._turns: list[Turn] = []
+        self._unwritten = 0
+        self._behind = False
+        self._lone_steps = 0
+
+    @property
+    def behind(self) -> bool:
+        """True while something the flow has seen is not on disk yet."""
+        return self._behind
+
+    def next_seq(self) -> int:
+        """The number of the line that is being made. Lines are added in the order in which they are made."""
+        seq = self._seq
+        self._seq = seq + 1
+        return seq
+
+    def make_room(self) -> None:
+        """Raises HeadraceError when the journal has no room for another step; ask before the step has any effect.
+
+        Ends of steps under way, cancellations and deadlines are recorded beyond the limit.
+        """
+        if self._seq >= MAX_LINES:
+            raise HeadraceError(
+                f"run {self.record.id} of {self.record.flow} has {MAX_LINES:,} journal lines, the limit; "
+                f"let child runs do parts of the work: `await other_flow(...)`"
+            )
+
+    def add(self, line: Entry) -> None:
+        """Record a line in the next commit."""
+        if self.closing is not None and self.closing is not Closing.UNWINDING:
+            return
+        self._lines.append(line)
+        self.host.commit.touch(self)
+
+    async def settle(self, line: Entry, scope: RunScope, me: asyncio.Task[Any] | None) -> None:
+        """Record what a step came to, and return when the flow may see it: on disk, at rest, in its group.
+
+        `me` is the asyncio task that asks. Cancelling it does not take the line back: the flow then has not seen
+        it, and will not on replay.
+        """
+        if self.closing is not None:
+            raise asyncio.CancelledError(self.closing.value)
+        commit = self.host.commit
+        if scope.body is not None:
+            if not self._lines and commit.free and commit.now(self, line):
+                self.group += 1
+                return
+            self.add(line)
+            await commit.flushed()
+        elif self.settle_now(line, me):
+            if self._lone_steps % BREATH == 0:
+                await asyncio.sleep(0)
+        else:
+            turn: asyncio.Future[None] = self.loop.create_future()  # one each: cancelling a waiter cancels its future
+            self._turns.append(turn)
+            self.add(line)
+            await turn
+
+    def settle_now(self, line: Entry, me: asyncio.Task[Any] | None) -> bool:
+        """Record the result of a lone step at once. False when the flow is not one lone step, or the store is busy."""
+        commit = self.host.commit
+        if self._lines or not commit.free or not self.delivery.lone(me) or not commit.now(self, line):
+            return False
+        self.group += 1
+        self._lone_steps += 1
+        return True
+
+    def settle_behind(self, line: Entry, me: asyncio.Task[Any] | None) -> bool:
+        """Record a pure result without waiting, when the flow is one lone step. False: use `settle`."""
+        if line.outcome != kinds.OK or self.closing is not None or not self.delivery.lone(me):
+            return False
+        self.add(line)
+        self.group += 1
+        self._behind = True
+        return True
+
+    def settle_alone(self, line: Callable[[], Entry], react: Callable[[], None]) -> None:
+        """Record an event nobody awaits, in a group of its own; `react` when the flow may feel it.
+
+        The line is made once the group before is closed: it carries the number of its own.
+        """
+        if self.closing is not None:
+            return
+        self.host.commit.flush()
+        self._turns.append(react)
+        self.add(line())
+        self.host.commit.flush()
+
+    def note_started(self, one: performing.Step) -> None:
+        """An attempt began. Written with the next commit, unless its result is there first."""
+        self._started[one.key] = one
+        self.host.commit.touch(self, 0)
+
+    def started_over(self, key: str) -> None:
+        """An attempt has ended: if nobody knows yet that it began, nobody needs to."""
+        self._started.pop(key, None)
+
+    def take_lines(self) -> tuple[list[Entry], Callable[[], None]]:
+        """For the commit: the lines of the group that closes now, and what to call when they are on disk."""
+        for one in self._started.values():
+            self._lines.append(
+                one.line(
+                    kinds.STARTED, kinds.PENDING, b"null",
+                    at=one.attempt_began, started=one.attempt_began, span=one.attempt_span, parent=one.above,
+                )
+            )  # fmt: skip
+        self._started.clear()
+        lines, self._lines = self._lines, []
+        turns, self._turns = self._turns, []
+        if lines:
+            self.group += 1
+            self._unwritten += 1
+        return lines, lambda: self._group_written(lines, turns)
+
+    def _group_written(self, lines: list[Entry], turns: list[Turn]) -> None:
+        self._unwritten -= 1
+        self.written(lines)
+        if turns and self.closing is None:
+            self.delivery.committed(lambda: _deliver(turns))
+
+    def written(self, lines: list[Entry]) -> None:
+        """These lines are on disk."""
+        self.host.telemetry.recorded(self.identity, lines)
+        if not self._lines and not self._unwritten:
+            self._behind = False
+
+    def fenced(self) -> None:
+        """For the commit: another node owns this run."""
+        self.close(Closing.FENCED, None)
+
+    def unwritable(self, error: Exception) -> None:
+        """For the commit: the store failed."""
+        self.close(Closing.UNWRITABLE, error)
+
+    async def stored(self, work: Awaitable[T]) -> T:
+        """What the store answers. When it fails the run leaves memory; its code is not told, which could not replay."""
+        try:
+            return await work
+        except Fenced as error:
+            self.fenced()
+            raise asyncio.CancelledError("another node owns this run") from error
+        except StoreError as error:
+            self.unwritable(error)
+            raise asyncio.CancelledError("the store failed") from error
+
+    async def call_off(self, line: Callable[[], Entry]) -> None:
+        """Record that a step was cancelled, and return when the flow may feel that it has ended.
+
+        Ending takes time: a body cleans up, a child run is told. What else reaches the flow meanwhile must do so on
+        replay, too, so the end is delivered like a result. Cancelling again does not hurry it.
+        """
+        if self.host.effects_forbidden:
+            return
+        turn: asyncio.Future[None] = self.loop.create_future()
+        self._turns.append(turn)
+        self.add(line())
+        await self.outwait(turn)
+
+    async def outwait(self, future: asyncio.Future[Any]) -> None:
+        """Wait for a future however often the waiting is cancelled, unless the run is closed."""
+        while not future.done() and self.closing is None:
+            try:
+                await asyncio.shield(future)
+            except asyncio.CancelledError:
+                continue
+
+    @property
+    def all_written(self) -> bool:
+        """True when nothing of this run waits to be on disk."""
+        return not (self._lines or self._started or self._unwritten)
+
+    def close(self, why: Closing, cause: Exception | Divergence | None) -> None:
+        """Take nothing new from now on and end what runs. The first reason counts."""
+        if self.closing is not None:
+            return
+        self.closing = why
+        self.cause = cause
+        self.delivery.close()
+        if self.root is not None and why is not Closing.ENDED:
+            for task in [*self.delivery.tasks, self.root]:
+                task.cancel(why.value)
+
+    def _only_ours(self) -> bool:
+        return self.performing == 0 and only_ours(self.delivery.tasks, self.waits, self.delivery)
+
+
+def _deliver(turns: list[Turn]) -> None:
+    for turn in turns:
+        if callable(turn):
+            turn()
+        else:
+            resolve(turn, None)
+
+
+def identity_of(record: RunRecord) -> RunIdentity:
+    """What stands on every span of a run."""
+    return RunIdentity(
+        num=record.num,
+        run_id=record.id,
+        flow=record.flow,
+        version=record.version,
+        trace=bytes.fromhex(record.trace),
+        span=record.span,
+        parent=record.parent_span,
+        sampled=record.sampled,
+        trigger="subflow" if record.parent is not None else "api",
+        root_id=record.id.partition("/")[0],
+    )
