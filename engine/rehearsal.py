@@ -79,7 +79,7 @@ async def rehearse(store: Store, record: RunRecord, flow: Flow[..., Any], *, blo
             task.cancel()
         with contextlib.suppress(asyncio.CancelledError, Exception):
             await root
-        session.closing = Closing.ENDED
+        session.end()
         scoping.uninstall(loop)
 
 
@@ -147,7 +147,7 @@ class _Stage:
     async def start_child(self, run: NewRun) -> RunRecord:
         raise AssertionError("a rehearsal starts no runs")
 
-    def watch(self, num: int) -> asyncio.Future[RunRecord]:
+    def watch(self, num: int, *, patient: bool = False) -> asyncio.Future[RunRecord]:
         raise AssertionError("a rehearsal waits for no runs")
 
     async def cancel_child(self, run_id: str, reason: str) -> RunRecord | None:

@@ -39,19 +39,30 @@ class Waiting:
 
 
 @dataclass(frozen=True, slots=True)
+class HeldUp:
+    """The run waits for a child run that has diverged, and nothing else moves."""
+
+    record: RunRecord
+    child: RunRecord
+
+
+@dataclass(frozen=True, slots=True)
 class Stopped:
     """Somebody asked to stop."""
 
 
-Attended: TypeAlias = Over | Waiting | Stopped
+Attended: TypeAlias = Over | Waiting | HeldUp | Stopped
 
 
 async def attend(engine: Engine, num: int, stop: Stop, *, leave: bool) -> Attended:
-    """Stay with a run. `leave`: also come back when it only waits. Raises StoreError when the node fails."""
+    """Stay with a run. `leave`: also come back when it only waits. Raises StoreError when the node fails.
+
+    Comes back, too, when it cannot go on because a child of it has diverged.
+    """
     ended = asyncio.ensure_future(engine.ended(num))
     broken = asyncio.ensure_future(engine.serve())
     stopped = asyncio.ensure_future(stop.wait())
-    idle = asyncio.ensure_future(_only_waits(engine.store, num) if leave else _never())
+    idle = asyncio.ensure_future(_idle(engine.store, num, leave=leave))
     tasks: list[asyncio.Future[Any]] = [ended, broken, stopped, idle]
     try:
         await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
@@ -66,12 +77,7 @@ async def attend(engine: Engine, num: int, stop: Stop, *, leave: bool) -> Attend
         await asyncio.gather(*tasks, return_exceptions=True)
 
 
-async def _never() -> Waiting:
-    await asyncio.Event().wait()
-    raise AssertionError("nobody sets it")
-
-
-async def _only_waits(store: Store, num: int) -> Waiting:
+async def _idle(store: Store, num: int, *, leave: bool) -> Waiting | HeldUp:
     since: float | None = None
     while True:
         await asyncio.sleep(LOOK)
@@ -81,18 +87,25 @@ async def _only_waits(store: Store, num: int) -> Waiting:
         elif since is None:
             since = time.monotonic()
         elif time.monotonic() - since >= PATIENCE:
-            return Waiting(record, await waits(store, record))
+            children = await unfinished_children(store, record)
+            diverged = [child for child in children if child.state is RunState.DIVERGED]
+            if diverged:
+                return HeldUp(record, diverged[0])
+            if leave:
+                return Waiting(record, await waits(store, record))
 
 
 async def _quiet(store: Store, record: RunRecord) -> bool:
-    """Whether a run and all its children wait, and for long."""
+    """Whether a run and all its children wait, and for long, or stand still."""
     now = time.time_ns()
     for run in [record, *await unfinished_children(store, record)]:
         due = run.wake_at
         if run.state is RunState.WAITING:
             if due is not None and due - now < LONG * 1e9:
                 return False
-        elif not (run.state is RunState.QUEUED and due is not None and due - now >= LONG * 1e9):
+        elif run.state is not RunState.DIVERGED and not (
+            run.state is RunState.QUEUED and due is not None and due - now >= LONG * 1e9
+        ):
             return False
     return True
 

@@ -14,7 +14,7 @@ from typing import Any
 
 from engine import loading
 from engine.cli import console
-from engine.cli.attend import Attended, Over, Stopped, Waiting, attend, unfinished_children
+from engine.cli.attend import Attended, HeldUp, Over, Stopped, Waiting, attend, unfinished_children
 from engine.cli.board import Board
 from engine.cli.exits import OF_STATE, Exit
 from engine.cli.failing import tell_end, tell_waiting
@@ -158,6 +158,11 @@ async def _left(engine: Engine, order: Order, record: RunRecord, attended: Atten
         case Waiting(record=record, waits=waits):
             tell_waiting(record, waits, resume)
             return Exit.WAITING
+        case HeldUp(child=child):
+            await tell_end(engine, child)
+            console.say(f"run {record.id} of {record.flow} waits for it")
+            _advise_diverged(order, record)
+            return Exit.DIVERGED
         case Stopped() if record.owner not in (None, engine.node.id):
             console.say(f"run {record.id} of {record.flow} goes on in another process, node {record.owner}")
             console.advise("To stop the run itself:", "cancel", record.id)
@@ -200,7 +205,10 @@ async def resume(engine: Engine, record: RunRecord, board: Board) -> None:
     """Go on with a run that has not ended, and say so."""
     if record.state is RunState.DIVERGED:
         await engine.store.requeue(record.id, now=engine.now())
-        engine.node.news()
+    for child in await unfinished_children(engine.store, record):
+        if child.state is RunState.DIVERGED:
+            await engine.store.requeue(child.id, now=engine.now())
+    engine.node.news()
     if record.owner not in (None, engine.node.id):
         console.say(
             f"run {record.id} of {record.flow} runs in another process (node {record.owner}); followed from here"

@@ -86,7 +86,7 @@ async def _end_child(session: Session, child: NewRun) -> None:
     reason = f"its parent {session.record.id} was cancelled"
     record = await session.stored(session.host.cancel_child(child.id, reason))
     if record is not None and record.state not in ENDED:
-        await session.outwait(session.host.watch(record.num))
+        await session.outwait(session.host.watch(record.num, patient=True))
 
 
 def _child_id(session: Session, call: Call[Any], key: str) -> str:
@@ -118,7 +118,8 @@ def _child_of(session: Session, call: Call[Any], scope: RunScope, key: str, span
 
 
 async def _end_of(session: Session, child: RunRecord) -> RunRecord:
-    future = session.host.watch(child.num)
+    # A child that has diverged has not ended: somebody mends it and it goes on, or cancels it.
+    future = session.host.watch(child.num, patient=True)
     session.waits[future] = None
     session.waiting_children[child.num] = None
     session.host.may_park(session)

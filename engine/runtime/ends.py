@@ -8,7 +8,7 @@ from functools import partial
 from itertools import islice
 
 from engine.model.errors import HeadraceError
-from engine.model.run import RunRecord
+from engine.model.run import RunRecord, RunState
 
 
 class Ends:
@@ -17,25 +17,37 @@ class Ends:
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
         self._waiters: dict[int, list[asyncio.Future[RunRecord]]] = {}
+        self._patient: set[asyncio.Future[RunRecord]] = set()
         self._unseen: dict[int, None] = {}
         self._stopped: str | None = None
 
     def __len__(self) -> int:
         return len(self._waiters)
 
-    def wait(self, num: int) -> asyncio.Future[RunRecord]:
-        """Done when the run has ended. Fails when it will not be seen to end here."""
+    def wait(self, num: int, *, patient: bool = False) -> asyncio.Future[RunRecord]:
+        """Done when the run has ended, or, unless `patient`, stands still in DIVERGED.
+
+        Fails when it will not be seen to end here.
+        """
         future: asyncio.Future[RunRecord] = self._loop.create_future()
         if self._stopped is not None:
             _fail(future, self._gone(num))
             return future
         self._waiters.setdefault(num, []).append(future)
+        if patient:
+            self._patient.add(future)
         future.add_done_callback(partial(self._forget, num))
         return future
 
     def ended(self, record: RunRecord) -> None:
-        """A run has ended."""
-        for future in self._waiters.pop(record.num, []):
+        """A run has ended, or stands still."""
+        waiters = self._waiters.pop(record.num, [])
+        if record.state is RunState.DIVERGED:
+            stay = [future for future in waiters if future in self._patient]
+            if stay:
+                self._waiters[record.num] = stay
+            waiters = [future for future in waiters if future not in self._patient]
+        for future in waiters:
             if not future.done():
                 future.set_result(record)
 
@@ -68,6 +80,7 @@ class Ends:
         )
 
     def _forget(self, num: int, future: asyncio.Future[RunRecord]) -> None:
+        self._patient.discard(future)
         waiters = self._waiters.get(num)
         if future.cancelled() and waiters is not None:
             waiters.remove(future)

@@ -17,7 +17,7 @@ from engine.flow import Flow
 from engine.model.change import Adopted, Change, Ended, Parked, Released
 from engine.model.errors import Fenced, HeadraceError, RunDiverged, RunTimeout, StoreError, UnwindingSwallowed
 from engine.model.run import RunRecord, RunState
-from engine.runtime import hooks
+from engine.runtime import hooks, recording
 from engine.runtime.futures import resolve, waker
 from engine.runtime.performing import INLINE, no_exit
 from engine.runtime.recording import Closing
@@ -32,9 +32,6 @@ _log = logging.getLogger("headrace.run")
 
 TIMEOUT: Final = "timeout"
 """What the journal calls a cancellation by the flow's own deadline."""
-
-UNWINDING_GRACE = 5.0
-"""Seconds a flow may take to leave memory. Its `finally` blocks run then, and should not wait for anything."""
 
 
 async def execute(node: Node, record: RunRecord, flow: Flow[..., Any], arrived: Callable[[Session], None]) -> None:
@@ -54,8 +51,7 @@ async def execute(node: Node, record: RunRecord, flow: Flow[..., Any], arrived: 
     try:
         await _stay(node, session, flow)
     finally:
-        session.closing = Closing.ENDED
-        session.delivery.close()
+        session.end()
 
 
 async def _stay(node: Node, session: Session, flow: Flow[..., Any]) -> None:
@@ -74,7 +70,7 @@ async def _stay(node: Node, session: Session, flow: Flow[..., Any]) -> None:
     _cancel_again(session)
     deadline = _deadline(node, session)
     try:
-        await _ended(root)
+        await _ended(root, session.left)
     except asyncio.CancelledError:
         await _unwind(session, root)
         await _write(node, session, Released(record.num))
@@ -169,7 +165,7 @@ async def _hook(session: Session, hook: Hook, state: RunState, error: BaseExcept
     task = root_task(session.loop, recorded(), root_scope(session), f"headrace hook {session.record.id}")
     session.delivery.tasks.add(task)
     task.add_done_callback(session.delivery.tasks.discard)
-    await _ended(task)
+    await _ended(task, session.loop.create_future())
 
 
 async def _end(
@@ -268,17 +264,16 @@ def _deadline(node: Node, session: Session) -> Any:
     return node.clock.call_at(session.overdue_at, expire)
 
 
-async def _ended(task: asyncio.Task[Any]) -> None:
-    """Wait for a task's end, whatever it is; being cancelled meanwhile raises and leaves the task alone."""
+async def _ended(task: asyncio.Task[Any], waiter: asyncio.Future[None]) -> None:
+    """Wait for a task's end, whatever it is, or for `waiter`; being cancelled meanwhile leaves the task alone."""
     if not task.done():
-        waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         task.add_done_callback(waker(waiter))
         await waiter
 
 
 async def _unwind(session: Session, root: asyncio.Task[Any]) -> None:
     session.close(Closing.UNWINDING, None)
-    await asyncio.wait([root], timeout=UNWINDING_GRACE)
+    await asyncio.wait([root], timeout=recording.UNWINDING_GRACE)
     await _leftovers(session)
     _check_unwound(session, root)
 
@@ -293,7 +288,7 @@ async def _leftovers(session: Session) -> None:
         return
     for task in left:
         task.cancel("the run has ended")
-    _, stubborn = await asyncio.wait(left, timeout=UNWINDING_GRACE)
+    _, stubborn = await asyncio.wait(left, timeout=recording.UNWINDING_GRACE)
     for task in stubborn:
         _log.error(
             "run %s of %s: %r ignores its cancellation and was left behind",

@@ -76,8 +76,8 @@ class Host(Protocol):
         """Create a child run, or find it."""
         ...
 
-    def watch(self, num: int) -> asyncio.Future[RunRecord]:
-        """Done when the run has ended."""
+    def watch(self, num: int, *, patient: bool = False) -> asyncio.Future[RunRecord]:
+        """Done when the run has ended, or, unless `patient`, stands still in DIVERGED."""
         ...
 
     async def cancel_child(self, run_id: str, reason: str) -> RunRecord | None:

@@ -422,8 +422,8 @@ class Node:
             self._call_off(record.num, reason)
         self._wake.set()
 
-    def watch(self, num: int) -> asyncio.Future[RunRecord]:
-        future = self._ends.wait(num)
+    def watch(self, num: int, *, patient: bool = False) -> asyncio.Future[RunRecord]:
+        future = self._ends.wait(num, patient=patient)
         if num not in self._stays and not future.done():
             self.background(self._check_watched(num), f"look at run {num}")
         return future

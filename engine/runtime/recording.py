@@ -33,6 +33,9 @@ BREATH: Final = 64
 MAX_LINES: Final = 1_000_000
 """Lines in the journal of one run. Beyond it a flow should hand over to child runs, which have their own."""
 
+UNWINDING_GRACE = 5.0
+"""Seconds a flow may take to leave memory. Its `finally` blocks run then, and should not wait for anything."""
+
 
 class Closing(Enum):
     """Why a run in memory takes nothing new."""
@@ -61,6 +64,7 @@ class Recording:
         self.closing: Closing | None = None
         self.cause: Exception | Divergence | None = None
         self.root: asyncio.Task[Any] | None = None
+        self.left: asyncio.Future[None] = self.loop.create_future()
         self.waits: dict[asyncio.Future[Any], int | None] = {}
         self.performing = 0
         self.group = self.replay.last_group + 1 if self.replay else 0
@@ -71,6 +75,7 @@ class Recording:
         self._unwritten = 0
         self._behind = False
         self._lone_steps = 0
+        self._unwinding: asyncio.TimerHandle | None = None
 
     @property
     def behind(self) -> bool:
@@ -239,7 +244,10 @@ class Recording:
         return not (self._lines or self._started or self._unwritten)
 
     def close(self, why: Closing, cause: Exception | Divergence | None) -> None:
-        """Take nothing new from now on and end what runs. The first reason counts."""
+        """Take nothing new from now on and end what runs. The first reason counts.
+
+        `left` is done when the code has had its time to unwind, whether or not it used it for that.
+        """
         if self.closing is not None:
             return
         self.closing = why
@@ -248,6 +256,14 @@ class Recording:
         if self.root is not None and why is not Closing.ENDED:
             for task in [*self.delivery.tasks, self.root]:
                 task.cancel(why.value)
+            self._unwinding = self.loop.call_later(UNWINDING_GRACE, resolve, self.left, None)
+
+    def end(self) -> None:
+        """The run is out of memory: what its code asks from now on is an error."""
+        self.closing = Closing.ENDED
+        self.delivery.close()
+        if self._unwinding is not None:
+            self._unwinding.cancel()
 
     def _only_ours(self) -> bool:
         return self.performing == 0 and only_ours(self.delivery.tasks, self.waits, self.delivery)

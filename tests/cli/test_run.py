@@ -204,6 +204,29 @@ def test_a_divergence_stops_with_the_diff_and_the_command_that_goes_on(headrace:
     assert headrace("run", "flows_here.py:asks", "--id", "a", "--on-divergence", "rerun").out == '"yes"\n'
 
 
+def test_a_run_held_up_by_a_child_that_diverged_says_so_and_goes_on_with_it(headrace: Headrace) -> None:
+    headrace.write(
+        "nested.py",
+        """
+        from flows_here import asks
+        from engine import flow
+
+
+        @flow
+        async def outer() -> str:
+            return await asks('child')
+        """,
+    )
+    waits = headrace("run", "nested.py:outer", "--id", "o", "--json", code=3).json["waits_for"]
+    headrace("signal", waits[1]["run"], "answer", '"yes"')
+    code = headrace.folder / "flows_here.py"
+    code.write_text(code.read_text().replace("await greet(question)", "await greet(question.upper())"))
+    done = headrace("run", "nested.py:outer", "--id", "o", code=5)
+    assert '+ now asks: greet(name="CHILD")' in done.err
+    assert "run o of outer waits for it" in done.err
+    assert headrace("run", "nested.py:outer", "--id", "o", "--on-divergence", "rerun").out == '"yes"\n'
+
+
 def test_diverged_run_goes_on_with_the_code_it_was_recorded_with(headrace: Headrace) -> None:
     headrace("run", "flows_here.py:asks", "--id", "a", code=3)
     headrace("signal", "a", "answer", '"yes"')
