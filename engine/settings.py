@@ -15,8 +15,9 @@ class NodeSettings:
     linger         how long a waiting run stays in memory, so that short waits cost no replay
     grace          how long a cancelled run may take before it is said to ignore its cancellation
     crash_limit    how often a run may lose its node without gaining a journal line before it fails
-    poll           how often the store is asked whether another process has written; one call costs microseconds
-    rescue_every   how often the nodes of other processes are looked at
+    poll           how often the store is asked whether another process has written, where it does not tell by itself;
+                   one call costs microseconds
+    rescue_every   how often the nodes of other processes are looked at: so long after its lease a dead one's runs go on
     keep           how long finished runs are kept; None keeps them
     blocked_after  how long the loop may stand still before the task that holds it is named in the log
     """
@@ -27,6 +28,6 @@ class NodeSettings:
     grace: timedelta = timedelta(seconds=30)
     crash_limit: int = 10
     poll: timedelta = timedelta(milliseconds=20)
-    rescue_every: timedelta = timedelta(seconds=2)
+    rescue_every: timedelta = timedelta(milliseconds=500)
     keep: timedelta | None = None
     blocked_after: timedelta = timedelta(seconds=1)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Protocol
 
 from engine.model.run import NewRun, RunRecord, Signal
@@ -81,5 +81,18 @@ class Runs(Protocol):
         ...
 
     def changed(self) -> bool:
-        """True when another process or thread has written since the last call. Cheap; may say True in vain."""
+        """True when runs, signals, cancel requests or ends may have been written that the last call did not know of.
+
+        This is the truth a node lives by: whatever others write makes some later call say True, whether or not a
+        hint of it arrived. Over a network that takes up to a quarter of a second. It costs microseconds, asks no
+        server, may say True in vain, and forgets what it told: one caller a store.
+        """
+        ...
+
+    def on_change(self, wake: Callable[[], None]) -> Callable[[], None]:
+        """Call `wake` on the loop's thread when the store hears of a change; answers what ends that.
+
+        Only a hint, which saves waiting for the next poll: it may be late, come in vain, come once for many changes,
+        or never, as on a store that has no means to tell. `changed` says so all the same.
+        """
         ...

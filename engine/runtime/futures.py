@@ -28,3 +28,12 @@ def waker(future: asyncio.Future[None]) -> Callable[..., None]:
         resolve(future, None)
 
     return wake
+
+
+async def set_within(event: asyncio.Event, seconds: float) -> bool:
+    """Wait for an event, but no longer than this; answers whether it is set."""
+    try:
+        async with asyncio.timeout(seconds):
+            return await event.wait()
+    except TimeoutError:
+        return False

@@ -27,6 +27,7 @@ from engine.ports.telemetry import WHOLE, RunIdentity, Telemetry
 from engine.runtime import execution, scoping
 from engine.runtime.commit import GroupCommit
 from engine.runtime.ends import Ends
+from engine.runtime.futures import set_within
 from engine.runtime.loopwatch import LoopWatch
 from engine.runtime.recording import Closing, Recording, identity_of
 from engine.runtime.runlog import RunLog
@@ -48,6 +49,9 @@ LOOKED_AT: Final = 100
 """Runs not in this process's memory whose end is looked for at a time; 2 ms of work. The others have their turn."""
 
 BATCH_PAUSE: Final = 0.05
+
+LOOKS_APART: Final = 0.02
+"""Seconds between two looks at the store, however often it says that there is news: each costs some queries."""
 
 ProgressListener = Callable[[int, str, float, "float | None", str], None]
 
@@ -205,18 +209,33 @@ class Node:
             session.inbox.put(signal)
 
     async def _news(self, ready: Callable[[], None]) -> None:
-        """Notice what other processes wrote: runs, signals, cancellations, ends."""
+        """Notice what other processes wrote: runs, signals, cancellations, ends.
+
+        At once when the store tells and it has been quiet, else together with what else comes within `LOOKS_APART`.
+        """
         ready()
         pause = self.settings.poll.total_seconds()
-        while True:
-            if self.store.changed():
-                await self.look()
-            else:
-                await self._look_for_ends()
-            await asyncio.sleep(pause)
+        told = asyncio.Event()
+        forget = self.store.on_change(told.set)
+        looked = -LOOKS_APART
+        try:
+            while True:
+                if told.is_set():
+                    await asyncio.sleep(looked + LOOKS_APART - self._loop.time())
+                hint = told.is_set()
+                told.clear()
+                if self.store.changed() or hint:
+                    looked = self._loop.time()
+                    await self.look()
+                else:
+                    await self._look_for_ends()
+                await set_within(told, pause)
+        finally:
+            forget()
 
     async def look(self) -> None:
         """See what is new in the store."""
+        self._wake.set()
         here = [*self.sessions, *self._arriving]
         if here:
             for signal in await self.store.signals_after(self._signal_mark, here):
@@ -229,7 +248,6 @@ class Node:
                 self._call_off(num, reason)
         self._ends.changed(self._stays)
         await self._look_for_ends()
-        self._wake.set()
 
     async def _look_for_ends(self) -> None:
         for num in self._ends.unseen(LOOKED_AT):

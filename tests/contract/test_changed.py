@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 
 from engine.ports.store import Store
+from engine.stores.sqlite import SQLiteStore
 from tests.contract.harness import claimed, new_run
 
 
@@ -34,3 +35,29 @@ async def test_what_a_client_of_the_same_object_does_is_noticed(store: Store) ->
         store.changed()
         await act()
         assert store.changed()
+
+
+async def test_a_store_that_can_tell_does_so_until_it_is_asked_not_to(store: Store, other: Store) -> None:
+    told = asyncio.Event()
+    forget = store.on_change(told.set)
+    await claimed(store)
+    if isinstance(store, SQLiteStore):
+        assert not told.is_set()  # a file tells nobody: `changed` is all there is
+        return
+    async with asyncio.timeout(5):
+        for act in (
+            lambda: other.create(new_run("new")),
+            lambda: other.signal("run", "go", b"1", now=200),
+            lambda: other.cancel("run", "stop", now=200),
+        ):
+            told.clear()
+            await act()
+            await told.wait()
+            assert store.changed()
+    forget()
+    told.clear()
+    await other.create(new_run("newer"))
+    async with asyncio.timeout(5):
+        while not store.changed():  # noqa: ASYNC110 - as above
+            await asyncio.sleep(0.001)
+    assert not told.is_set()

@@ -14,7 +14,8 @@ from engine.settings import NodeSettings
 
 LEASE = timedelta(seconds=2)
 LEDGER = Path(os.environ.get("LEDGER", "ledger"))
-SETTINGS = NodeSettings(rescue_every=timedelta(milliseconds=200))
+SETTINGS = NodeSettings()
+"""The defaults: a takeover in time must not need settings."""
 LANES = Pool("lanes", 3)
 
 

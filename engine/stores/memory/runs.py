@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import fields
 
 from engine.model.errors import RunConflict, UnknownRun
@@ -37,7 +37,7 @@ class MemoryRuns(Tables):
         self._nums[run.id] = num
         self._rows[num] = Row(record, run.due)
         self._entries[num] = {}
-        self._touched = True
+        self._touch()
         return record, True
 
     async def find(self, run_id: str) -> RunRecord | None:
@@ -64,7 +64,7 @@ class MemoryRuns(Tables):
             raise RunConflict(f"run {run_id} of flow {run.flow} has {run.state}: it takes no signal {name!r} any more")
         self._signals.append(Signal(next(self._signal_ids), run.num, name, payload, now))
         self._wake(run.num)
-        self._touched = True
+        self._touch()
         return self._known(run_id)
 
     async def signals(self, run: int, *, after: int = 0) -> Sequence[Signal]:
@@ -75,7 +75,7 @@ class MemoryRuns(Tables):
 
     async def cancel(self, run_id: str, reason: str, *, now: int) -> RunRecord:
         run = self._known(run_id)
-        self._touched = True
+        self._touch()
         if run.state is RunState.DIVERGED or (run.state is RunState.QUEUED and run.started is None):
             return self._end(run.num, RunState.CANCELLED, now, cancel=reason)
         if run.state not in ENDED and run.cancel is None:
@@ -92,7 +92,7 @@ class MemoryRuns(Tables):
             raise RunConflict(
                 f"run {run_id} of flow {run.flow} is {run.state}: only a diverged run can be queued again"
             )
-        self._touched = True
+        self._touch()
         return self._queue(run.num, ended=None, error=None)
 
     async def copy_journal(self, source: int, target: int, keys: Collection[str], *, now: int) -> None:
@@ -112,6 +112,9 @@ class MemoryRuns(Tables):
     def changed(self) -> bool:
         touched, self._touched = self._touched, False
         return touched
+
+    def on_change(self, wake: Callable[[], None]) -> Callable[[], None]:
+        return self._listeners.add(wake)
 
     def _due(self, flows: Collection[str]) -> list[tuple[int, int]]:
         return [

@@ -10,6 +10,7 @@ from typing import Any
 from engine.model.entry import Entry
 from engine.model.errors import Fenced, UnknownRun
 from engine.model.run import ENDED, LogLine, NodeRecord, RunRecord, RunState, Signal
+from engine.stores.listeners import Listeners
 
 ASLEEP = frozenset({RunState.QUEUED, RunState.WAITING})
 
@@ -36,6 +37,12 @@ class Tables:
         self._slots: dict[tuple[str, int, str], str] = {}
         self._run_nums, self._signal_ids, self._log_ids = count(1), count(1), count(1)
         self._touched = False
+        self._listeners = Listeners()
+
+    def _touch(self) -> None:
+        """Something was written that nodes may want to look at."""
+        self._touched = True
+        self._listeners.tell()
 
     def _records(self) -> Iterator[RunRecord]:
         return (row.record for row in self._rows.values())

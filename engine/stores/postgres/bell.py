@@ -8,13 +8,14 @@ from collections.abc import Callable
 from time import monotonic
 from typing import Final
 
+from engine.stores.listeners import Listeners
 from engine.stores.postgres.connect import Connection, Door, detached
 from engine.stores.postgres.database import Database, goodbye
 from engine.stores.postgres.errors import is_theirs
 
 _log = logging.getLogger("headrace.postgres")
 
-APART: Final = 0.05
+APART: Final = 0.02
 """Seconds between two rings of one process. NOTIFY makes all transactions of the server commit one by one."""
 
 LOOK: Final = 0.25
@@ -26,6 +27,7 @@ class Bell:
 
     def __init__(self, door: Door) -> None:
         self._door = door
+        self.listeners = Listeners()
         self._heard = False
         self._looked = 0.0
         self._rung = 0.0
@@ -50,7 +52,7 @@ class Bell:
 
     def touched(self) -> None:
         """Something was written here that nodes may want to look at: this one and the others shall."""
-        self._heard = True
+        self._news()
         self.ring()
 
     def ring(self) -> None:
@@ -87,7 +89,7 @@ class Bell:
                 connection.add_termination_listener(_setter(gone))
                 await connection.add_listener(self._channel, self._hear)
                 pause = 0.1
-                self._heard = True  # what was rung while nobody listened
+                self._news()  # what was rung while nobody listened
                 await gone.wait()
             except Exception as error:
                 if not is_theirs(error):
@@ -98,7 +100,11 @@ class Bell:
 
     def _hear(self, _connection: object, _pid: int, _channel: str, who: str) -> None:
         if who != self._door.name:
-            self._heard = True
+            self._news()
+
+    def _news(self) -> None:
+        self._heard = True
+        self.listeners.tell()
 
     @property
     def _channel(self) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from time import monotonic
 from typing import Final
@@ -179,6 +179,9 @@ class PostgresRuns(Part):
 
     def changed(self) -> bool:
         return self._bell.heard()
+
+    def on_change(self, wake: Callable[[], None]) -> Callable[[], None]:
+        return self._bell.listeners.add(wake)
 
     async def _locked(self, connection: Connection, run_id: str) -> RunRecord:
         """The run of this id, which nobody else moves before this transaction ends. Raises UnknownRun."""
