@@ -9,7 +9,7 @@ from collections.abc import AsyncIterable, Callable, Coroutine, Iterable, Mappin
 from dataclasses import dataclass
 from datetime import timedelta
 from types import CoroutineType
-from typing import Any, Concatenate, Final, Generic, Literal, ParamSpec, Protocol, TypeVar, cast, overload
+from typing import Any, Concatenate, Final, Generic, Literal, ParamSpec, Protocol, TypeVar, overload
 
 from engine.context import CURRENT, Hook
 from engine.core.arguments import Arguments, resolve_hints
@@ -72,9 +72,11 @@ class Task(Generic[P, R]):
         argument has no stable identity. Cancelling the coroutine cancels the function and waits for it.
         """
         scope = CURRENT.get()
-        if scope is None:
-            return cast("CoroutineType[object, None, R]", self._plain(*args, **kwargs))
-        return cast("CoroutineType[object, None, R]", scope.session.call_task(self, scope, args, kwargs))
+        # Any rather than a cast: this is called for every step, and a cast is a call.
+        called: Any = (
+            self._plain(*args, **kwargs) if scope is None else scope.session.call_task(self, scope, args, kwargs)
+        )
+        return called  # type: ignore[no-any-return]
 
     async def _plain(self, *args: Any, **kwargs: Any) -> Any:
         if self.is_async:

@@ -9,9 +9,10 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from operator import attrgetter
 from typing import Final
 
-from engine.core.scopes import is_inner, scope_of
+from engine.core.scopes import ATTEMPT_MARK, is_inner, scope_of
 from engine.model import entry as kinds
 from engine.model.entry import Entry
 
@@ -48,10 +49,10 @@ class Replay:
     """The journal of one run, as it is used up."""
 
     __slots__ = (
-        "_groups",
         "_records",
         "_taken",
         "_unasked",
+        "groups",
         "history",
         "last_group",
         "last_seq",
@@ -60,31 +61,36 @@ class Replay:
     )
 
     def __init__(self, journal: Sequence[Entry]) -> None:
+        """`journal` is in order of `seq`."""
         self._records: dict[str, Entry] = {}
         self._taken: set[str] = set()
         self._unasked: _Unasked | None = None
+        self.groups: deque[list[str]] = deque()
+        """The keys that have yet to reach the flow, in the groups in which they did; the first is next."""
         self.history: dict[str, History] = {}
         self.taken_signals: dict[int, set[str]] = {}
-        self.last_seq = max((line.seq for line in journal), default=-1)
-        self.last_group = max((line.group for line in journal), default=-1)
+        self.last_seq = journal[-1].seq if journal else -1
+        self.last_group = max(map(_GROUP, journal), default=-1)
+        records = self._records
         groups: dict[int, list[str]] = {}
         moved: dict[str, int] = {}
         for line in journal:
-            kind = line.kind
-            if kind in _NOTES:
-                self._note(line, moved)
-                continue
-            key = line.key
-            self._records[key] = line
-            if kind == kinds.SIGNAL and line.attempt > 0:
-                self.taken_signals.setdefault(line.attempt, set()).add(key)
-            if kind in kinds.DELIVERED and not is_inner(key):
-                group = groups.get(line.group)
-                if group is None:
-                    group = groups[line.group] = []
-                group.append(key)
-        self.total = len(self._records)
-        self._groups = deque(_in_order(groups, moved))
+            kind, key = line.kind, line.key
+            if kind != kinds.TASK:
+                if kind in _NOTES:
+                    self._note(line, moved)
+                    continue
+                if kind == kinds.SIGNAL and line.attempt > 0:
+                    self.taken_signals.setdefault(line.attempt, set()).add(key)
+            records[key] = line
+            if (kind == kinds.TASK or kind in kinds.DELIVERED) and ATTEMPT_MARK not in key:
+                number = line.group
+                if number in groups:
+                    groups[number].append(key)
+                else:
+                    groups[number] = [key]
+        self.total = len(records)
+        self.groups.extend(_in_order(groups, moved))
 
     def _note(self, line: Entry, moved: dict[str, int]) -> None:
         match line.kind:
@@ -100,7 +106,7 @@ class Replay:
     @property
     def over(self) -> bool:
         """True when every recorded group has reached the flow, or was passed over."""
-        return not self._groups
+        return not self.groups
 
     def record(self, key: str) -> Entry | None:
         """The final record of a step, if there is one."""
@@ -110,10 +116,14 @@ class Replay:
         """The record of a step that asks for it: it can no longer be mistaken for something unasked."""
         line = self._records.get(key)
         if line is not None:
-            self._taken.add(key)
-            if self._unasked is not None:
-                self._unasked.drop(line)
+            self.took(line)
         return line
+
+    def took(self, line: Entry) -> None:
+        """A record was asked for and given."""
+        self._taken.add(line.key)
+        if self._unasked is not None:
+            self._unasked.drop(line)
 
     def give_back(self, line: Entry) -> bool:
         """The flow gave up on this signal before it saw it; True when no other step of the journal has received it."""
@@ -122,14 +132,6 @@ class Replay:
         if not keys:
             self.taken_signals.pop(line.attempt, None)
         return not keys
-
-    def group(self) -> list[str]:
-        """The keys that reach the flow next, in order. Empty when replay is over."""
-        return self._groups[0] if self._groups else []
-
-    def pass_group(self) -> None:
-        """The group has been delivered, or will never be asked for."""
-        self._groups.popleft()
 
     def diverges(self, *, key: str, name: str, args: str) -> Divergence | None:
         """Why a step without a record is not simply new work; None when it is.
@@ -157,6 +159,8 @@ class Replay:
     def _left(self) -> list[Entry]:
         return [line for key, line in self._records.items() if key not in self._taken]
 
+
+_GROUP: Final = attrgetter("group")
 
 _NOTES: Final = frozenset({kinds.ATTEMPT, kinds.STARTED, kinds.WAIT, kinds.MOVED})
 """Lines that are about a step without ending it."""

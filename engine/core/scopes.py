@@ -32,7 +32,7 @@ class Scope(Generic[S]):
     attempt in hand inside a task. `span` is the parent of spans made here. `salt` seeds derived numbers.
     """
 
-    __slots__ = ("_counts", "body", "path", "salt", "session", "span")
+    __slots__ = ("_counts", "_spread", "body", "path", "salt", "session", "span")
 
     def __init__(self, session: S, path: str, *, span: int, salt: int, body: object | None = None) -> None:
         self.session = session
@@ -41,6 +41,7 @@ class Scope(Generic[S]):
         self.salt = salt
         self.body = body
         self._counts: dict[str, int] = {}
+        self._spread = salt * _MIX & _MASK
 
     def next(self, base: str) -> int:
         """How often this name has been used here before; counts the use."""
@@ -61,7 +62,7 @@ class Scope(Generic[S]):
         """
         count = self._counts.get(base, 0)
         self._counts[base] = count + 1
-        return f"{self.path}/{base}#{count}", ((self.salt * _MIX + bits + count * _STEP) & _MASK) or 1
+        return f"{self.path}/{base}#{count}", ((self._spread + bits + count * _STEP) & _MASK) or 1
 
     def branch(self, base: str) -> Scope[S]:
         """The scope of an asyncio task created here."""

@@ -38,7 +38,7 @@ class Delivery:
         self, loop: asyncio.AbstractEventLoop, replay: Replay | None, *, only_ours: Callable[[], bool]
     ) -> None:
         self._loop = loop
-        self._replay = replay
+        self._to_replay: deque[list[str]] = deque() if replay is None else replay.groups
         self._only_ours = only_ours
         self.tasks: set[asyncio.Task[object]] = set()
         self.inside: set[asyncio.Task[object] | None] = set()
@@ -60,7 +60,7 @@ class Delivery:
     @property
     def replaying(self) -> bool:
         """True until every recorded group has been delivered or passed over."""
-        return self._replay is not None and not self._replay.over
+        return bool(self._to_replay)
 
     @property
     def pending(self) -> bool:
@@ -85,12 +85,15 @@ class Delivery:
 
     def due(self, key: str, me: asyncio.Task[object] | None) -> bool:
         """True, and delivered, when a recorded step is next and its flow is one lone step."""
-        assert self._replay is not None
-        group = self._replay.group()
+        groups = self._to_replay
+        if not groups:
+            return False
+        group = groups[0]
         if len(group) != 1 or group[0] != key or not self.lone(me):
             return False
-        self._replay.pass_group()
-        self._opened()
+        groups.popleft()
+        if not groups:
+            self._opened()
         return True
 
     def turn(self, key: str, me: asyncio.Task[object] | None) -> asyncio.Future[None] | None:
@@ -200,8 +203,7 @@ class Delivery:
             self._admit()
 
     def _replay_group(self) -> None:
-        assert self._replay is not None
-        group = self._replay.group()
+        group = self._to_replay[0]
         missing = [key for key in group if not (key in self._turns or key in self._reactions or key in self._withdrawn)]
         if missing and not self._only_ours() and self._grace is None:
             self._grace = self._loop.call_later(GRACE, self._pass_over)
@@ -216,11 +218,11 @@ class Delivery:
 
     def _pass_over(self) -> None:
         self._grace = None
-        if self.replaying and self._replay is not None:
+        if self.replaying:
             if self._newcomers:
                 self._stray()
             else:
-                self._hand_over(self._replay.group())
+                self._hand_over(self._to_replay[0])
 
     def _stray(self) -> None:
         """The flow leaves the recorded order: from here on it gets what it asks for when it asks for it.
@@ -228,15 +230,14 @@ class Delivery:
         What was recorded and is asked for later is delivered then, and its new place is recorded. Newcomers are
         judged when the flow has come to rest again: what it was just handed may make it ask for more of the record.
         """
-        while self.replaying and self._replay is not None:
-            self._hand_over(self._replay.group())
+        while self.replaying:
+            self._hand_over(self._to_replay[0])
 
     def _hand_over(self, group: list[str]) -> None:
-        assert self._replay is not None
         if self._grace is not None:
             self._grace.cancel()
             self._grace = None
-        self._replay.pass_group()
+        self._to_replay.popleft()
         for key in group:
             future = self._turns.pop(key, None)
             if future is not None and not future.done():
@@ -258,7 +259,7 @@ class Delivery:
 
     def _opened(self) -> None:
         """When the last group is out, what only a live flow has (timers, signals, cancel requests) may begin."""
-        if self._replay is not None and self._replay.over:
+        if not self._to_replay:
             waiting, self.on_open = self.on_open, []
             for begin in waiting:
                 self._loop.call_soon(begin)

@@ -20,6 +20,7 @@ from engine.model.errors import PermanentError, TaskFailed, UnknownOutcome
 from engine.runtime import hooks
 from engine.runtime.driving import Driven
 from engine.runtime.futures import waker
+from engine.runtime.remembered import LARGE
 from engine.runtime.scoping import STEP_CODES
 from engine.task import Task
 
@@ -149,7 +150,12 @@ async def step(
             raise asyncio.CancelledError(session.closing.value)
         replaying = session.replay is not None
         if replaying and (line := session.due(key, scope, me) or await session.recorded(key, scope)) is not None:
-            return await _recorded(session, task, line, own=own)
+            if line.blob is not None or line.outcome == kinds.ERROR:
+                return await _recorded(session, task, line, own=own)
+            value = task.codec.decode(line.value)
+            if own and len(line.value) >= LARGE:
+                session.remembered.add(value, line.value)
+            return value
         session.make_room()
         one = Step(session, task, scope, key, span, text, args, kwargs, me)
         try:
@@ -171,8 +177,8 @@ async def step(
             await session.settle(line, scope, me)
         if line.outcome == kinds.ERROR:
             raise rebuild(decode(line.value))
-        if own:
-            session.remember(value, data)
+        if own and len(data) >= LARGE:
+            session.remembered.add(value, data)
         return value
     finally:
         if own:
@@ -187,8 +193,8 @@ async def _recorded(session: Session, task: Task[..., Any], line: Entry, *, own:
     if line.outcome == kinds.ERROR:
         raise rebuild(decode(data))
     value = task.codec.decode(data)
-    if own:
-        session.remember(value, data)
+    if own and len(data) >= LARGE:
+        session.remembered.add(value, data)
     return value
 
 

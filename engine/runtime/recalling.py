@@ -44,7 +44,10 @@ class Recalling(Recording):
         line = replay.record(key)
         if line is None or line.outcome == kinds.CANCELLED or line.seq % REPLAYED == 0:
             return None
-        return replay.take(key) if self.delivery.due(key, me) else None
+        if not self.delivery.due(key, me):
+            return None
+        replay.took(line)
+        return line
 
     async def recorded(self, key: str, scope: RunScope) -> Entry | None:
         """The record of a step, when the flow may see it; None when there is none.

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import threading
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from datetime import UTC, datetime, timedelta
 from hashlib import blake2b
+from threading import get_ident
 from typing import Any, Final, TypeVar
 
 from engine.context import RunScope
@@ -22,15 +22,10 @@ from engine.runtime import childruns, performing, waiting
 from engine.runtime.host import Host
 from engine.runtime.recalling import Recalling
 from engine.runtime.recording import Closing
+from engine.runtime.remembered import Remembered
 from engine.task import Task
 
 T = TypeVar("T")
-
-RECENT_VALUES: Final = 64
-"""Large results that are recognised, without encoding them again, when they become arguments."""
-
-LARGE: Final = 8_192
-"""Bytes from which a result counts as large in that sense."""
 
 
 class Session(Recalling):
@@ -51,8 +46,8 @@ class Session(Recalling):
         self.park_check: asyncio.TimerHandle | None = None
         self.parked_until: int | None = None
         self.parked_children: list[int] = []
-        self._thread = threading.get_ident()
-        self._values: dict[int, tuple[object, str]] = {}
+        self._thread = get_ident()
+        self.remembered: Final = Remembered()
         for signal in signals:
             self.inbox.put(signal)
 
@@ -61,9 +56,10 @@ class Session(Recalling):
     def call_task(
         self, task: Task[..., T], scope: RunScope, args: tuple[Any, ...], kwargs: Mapping[str, Any]
     ) -> Coroutine[Any, Any, T]:
-        self._check_caller(task.name)
+        if self.closing is not None or get_ident() != self._thread:
+            self._check_caller(task.name)
         own = task.options.key
-        known = None if not self._values or scope.body is not None else self._known()
+        known = self.remembered.digests if scope.body is None else None
         if own is None:
             text = task.arguments.text(args, kwargs, known)
             mark = digest(text)
@@ -197,23 +193,6 @@ class Session(Recalling):
 
         return finished
 
-    # Values ----------------------------------------------------------------------------------------------------
-
-    def remember(self, value: object, data: bytes) -> None:
-        """A large result has a known text: the digest of its record. The oldest is forgotten first, on replay too.
-
-        Only what the flow itself was given counts, in the order in which it was given: what a task's body sees is
-        not seen again on replay.
-        """
-        if len(data) < LARGE or type(value) in (str, bytes, int, float):
-            return
-        self._values[id(value)] = (value, blake2b(data, digest_size=10).hexdigest())
-        if len(self._values) > RECENT_VALUES:
-            self._values.pop(next(iter(self._values)))
-
-    def _known(self) -> dict[int, str]:
-        return {address: mark for address, (_, mark) in self._values.items()}
-
     # Cancellation and leaving memory ----------------------------------------------------------------------------
 
     @property
@@ -273,7 +252,7 @@ class Session(Recalling):
         return min(times) if times else None
 
     def _check_caller(self, what: str) -> None:
-        if threading.get_ident() != self._thread:
+        if get_ident() != self._thread:
             raise OutsideRun(
                 f"{what} was called from another thread than run {self.record.id} lives on; nothing could record it. "
                 f"Call it from the flow, or from an async task"

@@ -135,6 +135,7 @@ async def test_executing_a_recorded_step_again_is_found(monkeypatch: pytest.Monk
     """The mechanism broken on purpose: a journal that answers nothing."""
     monkeypatch.setattr(delivery, "GRACE", 0.01)
     monkeypatch.setattr(Replay, "take", nothing)
+    monkeypatch.setattr(Replay, "record", nothing)
     monkeypatch.setattr(Replay, "diverges", nothing)
     with pytest.raises(testing.ReplayFailed, match="were recorded and were executed again\n  "):
         await testing.assert_replays(fails.bind(3))
