@@ -26,7 +26,7 @@ from engine.ports.telemetry import Recorder, RunIdentity
 from engine.runtime import scoping
 from engine.runtime.clock import SystemClock
 from engine.runtime.commit import GroupCommit
-from engine.runtime.recording import Closing, Recording
+from engine.runtime.recording import Closing
 from engine.runtime.session import Session, root_scope
 
 Outcome = Literal["same", "diverges", "error"]
@@ -119,17 +119,14 @@ class _Stage:
     def recorded(self, run: RunIdentity, entries: Sequence[Entry]) -> None:
         return
 
-    def frontier(self, run: Recording) -> None:
+    def frontier(self) -> None:
         if not self.reached.done():
             self.reached.set_result(None)
 
-    def may_park(self, session: Session) -> None:
-        self.frontier(session)
+    def may_park(self, num: int) -> None:
+        self.frontier()
 
-    def fail(self, session: Session, error: Exception) -> None:
-        session.close(Closing.FAILED, error)
-
-    def still_running(self, session: Session, task: str, key: str, thread: asyncio.Future[Any]) -> None:
+    def still_running(self, run: str, task: str, thread: asyncio.Future[Any]) -> None:
         raise AssertionError("a rehearsal starts no threads")
 
     def progress(self, run: int, key: str, done: float, total: float | None, message: str) -> None:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import nullcontext
 from functools import partial
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
 from engine import codeprint
 from engine.context import RunScope
@@ -16,25 +17,19 @@ from engine.model import entry as kinds
 from engine.model.entry import Entry
 from engine.model.errors import RunCancelled
 from engine.model.run import ENDED, NewRun, RunRecord, RunState
+from engine.runtime.asking import Asking
+from engine.runtime.recalling import Recalling
 from engine.runtime.scoping import STEP_CODES
-
-if TYPE_CHECKING:
-    from engine.runtime.session import Session
 
 T = TypeVar("T")
 
 
-async def step(session: Session, call: Call[T], scope: RunScope, key: str, span: int, text: str) -> T:
+async def step(session: Recalling, call: Call[T], scope: RunScope, key: str, span: int, text: str) -> T:
     """Start the child, or find it, and wait for its end. Raises what the child raised.
 
     Cancelling it cancels the child and waits until it has ended.
     """
-    delivery = session.delivery
-    if scope.body is None:
-        delivery.asked += 1
-        if asyncio.current_task() not in delivery.tasks:
-            delivery.unstarted = max(0, delivery.unstarted - 1)
-    try:
+    with Asking(session) if scope.body is None else nullcontext():
         if session.closing is not None:
             raise asyncio.CancelledError(session.closing.value)
         line = await session.recorded(key, scope)
@@ -45,15 +40,12 @@ async def step(session: Session, call: Call[T], scope: RunScope, key: str, span:
             raise rebuild(decode(data))
         result: T = call.flow.codec.decode(data)
         return result
-    finally:
-        if scope.body is None:
-            delivery.asked -= 1
 
 
 STEP_CODES.add(step.__code__)
 
 
-async def _performed(session: Session, call: Call[Any], scope: RunScope, key: str, span: int, text: str) -> Entry:
+async def _performed(session: Recalling, call: Call[Any], scope: RunScope, key: str, span: int, text: str) -> Entry:
     began = session.host.clock.now()
     new = _child_of(session, call, scope, key, span, began)
     try:
@@ -75,7 +67,7 @@ async def _performed(session: Session, call: Call[Any], scope: RunScope, key: st
     return line
 
 
-async def _end_child(session: Session, child: NewRun) -> None:
+async def _end_child(session: Recalling, child: NewRun) -> None:
     """Cancel the child, if there is one, and return when it has ended.
 
     Asked also for a child that this process has not started: the one before may have died between the cancellation
@@ -89,11 +81,11 @@ async def _end_child(session: Session, child: NewRun) -> None:
         await session.outwait(session.host.watch(record.num, patient=True))
 
 
-def _child_id(session: Session, call: Call[Any], key: str) -> str:
+def _child_id(session: Recalling, call: Call[Any], key: str) -> str:
     return f"{session.record.id}/{call.flow.name}-{digest(key)[:10]}"
 
 
-def _child_of(session: Session, call: Call[Any], scope: RunScope, key: str, span: int, now: int) -> NewRun:
+def _child_of(session: Recalling, call: Call[Any], scope: RunScope, key: str, span: int, now: int) -> NewRun:
     parent = session.record
     timeout = call.flow.options.timeout
     return NewRun(
@@ -117,12 +109,12 @@ def _child_of(session: Session, call: Call[Any], scope: RunScope, key: str, span
     )
 
 
-async def _end_of(session: Session, child: RunRecord) -> RunRecord:
+async def _end_of(session: Recalling, child: RunRecord) -> RunRecord:
     # A child that has diverged has not ended: somebody mends it and it goes on, or cancels it.
     future = session.host.watch(child.num, patient=True)
     session.waits[future] = None
     session.waiting_children[child.num] = None
-    session.host.may_park(session)
+    session.host.may_park(session.num)
     try:
         return await session.stored(future)
     finally:
@@ -131,7 +123,7 @@ async def _end_of(session: Session, child: RunRecord) -> RunRecord:
 
 
 def _line(
-    session: Session, scope: RunScope, key: str, name: str, text: str, span: int, began: int, child: RunRecord | None
+    session: Recalling, scope: RunScope, key: str, name: str, text: str, span: int, began: int, child: RunRecord | None
 ) -> Entry:
     """The line that ends the step; without a child, the step was cancelled."""
     outcome, value, blob = kinds.CANCELLED, b"null", None
@@ -140,24 +132,7 @@ def _line(
     elif child is not None:
         outcome, value = kinds.ERROR, _error(child) or b"null"
     at = session.host.clock.now()
-    return Entry(
-        session.num,
-        session.next_seq(),
-        session.group,
-        kinds.CHILD,
-        key,
-        name,
-        text[:160],
-        1,
-        began,
-        at,
-        span,
-        scope.span,
-        outcome,
-        value,
-        blob,
-        session.epoch,
-    )
+    return session.line(kinds.CHILD, key, name, text, began, at, span, scope.span, outcome, value, blob=blob)
 
 
 def _error(child: RunRecord) -> bytes | None:

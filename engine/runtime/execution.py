@@ -7,7 +7,7 @@ import json
 import logging
 from collections.abc import Callable, Coroutine
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from engine import codeprint
 from engine.context import Hook
@@ -18,15 +18,14 @@ from engine.model.change import Adopted, Change, Ended, Parked, Released
 from engine.model.errors import Fenced, HeadraceError, RunDiverged, RunTimeout, StoreError, UnwindingSwallowed
 from engine.model.run import RunRecord, RunState
 from engine.runtime import hooks, recording
+from engine.runtime.bodies import no_exit
 from engine.runtime.futures import resolve, waker
-from engine.runtime.performing import INLINE, no_exit
+from engine.runtime.host import Home
+from engine.runtime.performing import INLINE
 from engine.runtime.recording import Closing
 from engine.runtime.scoping import root_task, tasks_of
 from engine.runtime.session import Session, root_scope
 from engine.task import Task, TaskOptions
-
-if TYPE_CHECKING:
-    from engine.runtime.node import Node
 
 _log = logging.getLogger("headrace.run")
 
@@ -34,7 +33,7 @@ TIMEOUT: Final = "timeout"
 """What the journal calls a cancellation by the flow's own deadline."""
 
 
-async def execute(node: Node, record: RunRecord, flow: Flow[..., Any], arrived: Callable[[Session], None]) -> None:
+async def execute(node: Home, record: RunRecord, flow: Flow[..., Any], arrived: Callable[[Session], None]) -> None:
     """Run a claimed run until it ends or leaves memory. Cancelling it releases the run for another node.
 
     Never raises for what the flow does. Raises StoreError when the journal cannot be read.
@@ -54,7 +53,7 @@ async def execute(node: Node, record: RunRecord, flow: Flow[..., Any], arrived: 
         session.end()
 
 
-async def _stay(node: Node, session: Session, flow: Flow[..., Any]) -> None:
+async def _stay(node: Home, session: Session, flow: Flow[..., Any]) -> None:
     record = session.record
     try:
         values = flow.parameters.decode(record.params)
@@ -89,7 +88,7 @@ async def _without_exit(coroutine: Coroutine[Any, Any, Any], name: str) -> Any:
         raise no_exit(f"flow {name}", error) from error
 
 
-async def _conclude(node: Node, session: Session, root: asyncio.Task[Any]) -> None:
+async def _conclude(node: Home, session: Session, root: asyncio.Task[Any]) -> None:
     """The root has ended: by itself, or because the session was closed around it."""
     match session.closing:
         case None:
@@ -121,7 +120,7 @@ async def _conclude(node: Node, session: Session, root: asyncio.Task[Any]) -> No
             pass
 
 
-async def _own_end(node: Node, session: Session, root: asyncio.Task[Any]) -> None:
+async def _own_end(node: Home, session: Session, root: asyncio.Task[Any]) -> None:
     options = session.of.options
     if root.cancelled():
         error: BaseException | None = session.overdue
@@ -169,7 +168,7 @@ async def _hook(session: Session, hook: Hook, state: RunState, error: BaseExcept
 
 
 async def _end(
-    node: Node, session: Session, state: RunState, result: bytes | None, error: BaseException | None
+    node: Home, session: Session, state: RunState, result: bytes | None, error: BaseException | None
 ) -> None:
     """Write the run's end, then tell whoever waits for it."""
     record = session.record
@@ -189,7 +188,7 @@ async def _end(
     node.run_ended(ended)
 
 
-async def _diverged(node: Node, session: Session) -> None:
+async def _diverged(node: Home, session: Session) -> None:
     record, found = session.record, session.cause
     diff = found.diff() if isinstance(found, Divergence) else ""
     same_code = record.fingerprint == codeprint.fingerprint(session.of)
@@ -211,7 +210,7 @@ async def _diverged(node: Node, session: Session) -> None:
         node.run_ended(replace(record, state=RunState.DIVERGED, error=failure, owner=None))
 
 
-async def _write(node: Node, session: Session, change: Change) -> bool:
+async def _write(node: Home, session: Session, change: Change) -> bool:
     """Commit a change of the run; False when the run was lost to another node or the store failed."""
     done: asyncio.Future[Exception | None] = session.loop.create_future()
     if session.record.fingerprint != (mark := codeprint.fingerprint(session.of)) and isinstance(
@@ -251,7 +250,7 @@ def _overdue(record: RunRecord) -> RunTimeout:
     )
 
 
-def _deadline(node: Node, session: Session) -> Any:
+def _deadline(node: Home, session: Session) -> Any:
     record = session.record
     if record.timeout is None or session.overdue_at is None:
         return None

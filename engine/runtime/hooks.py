@@ -6,12 +6,9 @@ import asyncio
 import inspect
 import logging
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from engine.context import Hook
-
-if TYPE_CHECKING:
-    from engine.runtime.performing import Step
 
 _log = logging.getLogger("headrace.hooks")
 
@@ -28,16 +25,8 @@ class HookEvent:
     error: BaseException | None
 
 
-async def call(one: Step, hook: Hook | None, error: BaseException | None) -> None:
-    """Call a task's hook. Its own failure is logged and changes nothing."""
-    if hook is None or one.session.closing is not None:
-        return
-    record = one.session.record
-    await run(hook, HookEvent(record.id, record.flow, one.task.name, one.key, one.attempt, error))
-
-
 async def run(hook: Hook, event: HookEvent) -> None:
-    """Call a hook, `def` in a thread or `async def` on the loop."""
+    """Call a hook, `def` in a thread or `async def` on the loop. Its own failure is logged and changes nothing."""
     try:
         if inspect.iscoroutinefunction(hook):
             await hook(event)

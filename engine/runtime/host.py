@@ -9,14 +9,12 @@ from typing import TYPE_CHECKING, Any, Protocol
 from engine.model.limits import Pool
 from engine.model.run import NewRun, RunRecord
 from engine.ports.clock import Clock
-from engine.ports.telemetry import Recorder, RunIdentity
+from engine.ports.store import Store
+from engine.ports.telemetry import Recorder, RunIdentity, Telemetry
 from engine.runtime.commit import GroupCommit
 
 if TYPE_CHECKING:
     import asyncio
-
-    from engine.runtime.recording import Recording
-    from engine.runtime.session import Session
 
 
 class Host(Protocol):
@@ -47,16 +45,13 @@ class Host(Protocol):
         """How a body's span becomes the current one; None when nobody could see it."""
         ...
 
-    def may_park(self, session: Session) -> None:
+    def may_park(self, num: int) -> None:
         """The run has begun to wait for something that may take long."""
 
-    def fail(self, session: Session, error: Exception) -> None:
-        """End the run with this error, whatever its code does."""
-
-    def still_running(self, session: Session, task: str, key: str, thread: asyncio.Future[Any]) -> None:
+    def still_running(self, run: str, task: str, thread: asyncio.Future[Any]) -> None:
         """A thread was left alone by its timeout or its cancellation: say so, and say when it ends."""
 
-    def frontier(self, run: Recording) -> None:
+    def frontier(self) -> None:
         """In a rehearsal: the run has come to where its journal ends."""
 
     def progress(self, run: int, key: str, done: float, total: float | None, message: str) -> None:
@@ -94,3 +89,26 @@ class Host(Protocol):
 
     def background(self, work: Coroutine[Any, Any, None], name: str) -> None:
         """Run something to its end, outside any run."""
+
+
+class Home(Host, Protocol):
+    """A node, as what carries its runs out sees it: everything a run needs, and who hears what became of it."""
+
+    @property
+    def store(self) -> Store:
+        """Where the run is."""
+        ...
+
+    @property
+    def telemetry(self) -> Telemetry:
+        """Who hears of the run's beginning, its lines and its end."""
+        ...
+
+    def tell_end(self, identity: RunIdentity, record: RunRecord) -> None:
+        """Report the end of a run that is on disk."""
+
+    def run_ended(self, record: RunRecord) -> None:
+        """Tell those who wait for this run's end."""
+
+    def store_failed(self, record: RunRecord, error: Exception) -> None:
+        """A run had to leave memory because the store does not take its lines."""

@@ -29,7 +29,7 @@ from engine.runtime.commit import GroupCommit
 from engine.runtime.ends import Ends
 from engine.runtime.futures import set_within
 from engine.runtime.loopwatch import LoopWatch
-from engine.runtime.recording import Closing, Recording, identity_of
+from engine.runtime.recording import identity_of
 from engine.runtime.runlog import RunLog
 from engine.runtime.service import Service, supervise
 from engine.runtime.session import Session
@@ -370,9 +370,10 @@ class Node:
 
     # What runs ask of their host -------------------------------------------------------------------------------
 
-    def may_park(self, session: Session) -> None:
+    def may_park(self, num: int) -> None:
         """Look, a little later, whether the run only waits; see `parking`."""
-        if session.park_check is None:
+        session = self.sessions.get(num)
+        if session is not None and session.park_check is None:
             session.park_check = self._loop.call_later(self.settings.linger.total_seconds(), self._park, session)
 
     def _park(self, session: Session) -> None:
@@ -387,21 +388,15 @@ class Node:
         if not soon and session.can_park():
             session.park()
         else:
-            self.may_park(session)
+            self.may_park(session.num)
 
-    def fail(self, session: Session, error: Exception) -> None:
-        session.close(Closing.FAILED, error)
-
-    def still_running(self, session: Session, task: str, key: str, thread: asyncio.Future[Any]) -> None:
-        record = session.record
+    def still_running(self, run: str, task: str, thread: asyncio.Future[Any]) -> None:
         _log.warning(
-            "task %s of run %s is still running in its thread, which cannot be stopped; it keeps its slot",
-            task,
-            record.id,
+            "task %s of run %s is still running in its thread, which cannot be stopped; it keeps its slot", task, run
         )
-        thread.add_done_callback(lambda _: _log.info("the thread of task %s of run %s has ended", task, record.id))
+        thread.add_done_callback(lambda _: _log.info("the thread of task %s of run %s has ended", task, run))
 
-    def frontier(self, run: Recording) -> None:
+    def frontier(self) -> None:
         raise AssertionError("a node performs; only a rehearsal stops at the frontier")
 
     def progress(self, run: int, key: str, done: float, total: float | None, message: str) -> None:

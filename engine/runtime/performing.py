@@ -5,126 +5,32 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Callable, Mapping
-from contextvars import Context, copy_context
 from datetime import timedelta
 from functools import partial
-from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias, TypeVar
+from typing import Any, Final, TypeAlias, TypeVar
 
-from engine.context import CURRENT, RunScope
+from engine.context import Hook, RunScope
 from engine.core.backoff import next_delay
 from engine.core.failure import decode, describe, encode, rebuild
-from engine.core.scopes import ATTEMPT_MARK, Scope, mixed, salt_of, unit_interval
+from engine.core.scopes import ATTEMPT_MARK, mixed, salt_of, unit_interval
 from engine.model import entry as kinds
 from engine.model.entry import Entry
-from engine.model.errors import PermanentError, TaskFailed, UnknownOutcome
+from engine.model.errors import UnknownOutcome
 from engine.runtime import hooks
-from engine.runtime.driving import Driven
+from engine.runtime.bodies import await_thread, body, threaded, timed
 from engine.runtime.futures import waker
+from engine.runtime.recalling import Recalling
+from engine.runtime.recording import Closing
 from engine.runtime.remembered import LARGE
 from engine.runtime.scoping import STEP_CODES
+from engine.runtime.step import Step
 from engine.task import Task
-
-if TYPE_CHECKING:
-    from engine.runtime.session import Session
 
 T = TypeVar("T")
 
-SHOWN: Final = 160
-
-
-class Attempt(NamedTuple):
-    """The attempt whose body is running: what `current()` tells inside a task."""
-
-    name: str
-    key: str
-    attempt: int
-
-
-class Step:
-    """One call of a task: who asks, what for, and under which names it is recorded."""
-
-    __slots__ = (
-        "args",
-        "attempt",
-        "attempt_began",
-        "began",
-        "key",
-        "kwargs",
-        "me",
-        "scope",
-        "session",
-        "span",
-        "task",
-        "text",
-    )
-
-    def __init__(
-        self,
-        session: Session,
-        task: Task[..., Any],
-        scope: RunScope,
-        key: str,
-        span: int,
-        text: str,
-        args: tuple[Any, ...],
-        kwargs: Mapping[str, Any],
-        me: asyncio.Task[Any] | None,
-    ) -> None:
-        self.session = session
-        self.task = task
-        self.scope = scope
-        self.key = key
-        self.span = span
-        self.text = text
-        self.args = args
-        self.kwargs = kwargs
-        self.me = me
-        self.attempt = 1
-        self.began = 0
-        self.attempt_began = 0
-
-    def line(
-        self,
-        kind: str,
-        outcome: str,
-        value: bytes,
-        *,
-        at: int,
-        started: int,
-        span: int,
-        parent: int,
-        blob: str | None = None,
-    ) -> Entry:
-        """A journal line about this step; its number and group come later."""
-        session = self.session
-        return Entry(
-            session.num, session.next_seq(), session.group, kind, self.key, self.task.name, self.text[:SHOWN],
-            self.attempt,            started, at, span, parent, outcome, value, blob, session.epoch,
-        )  # fmt: skip
-
-    def final(self, outcome: str, value: bytes, at: int, blob: str | None = None) -> Entry:
-        """The line that ends the step."""
-        return self.line(
-            kinds.TASK, outcome, value, at=at, started=self.began, span=self.span, parent=self.scope.span, blob=blob
-        )
-
-    def suspended(self) -> None:
-        """The body has begun to wait: from now on people can see that it runs."""
-        self.session.note_started(self)
-
-    @property
-    def above(self) -> int:
-        """The parent of the attempt's span."""
-        return self.scope.span if self.attempt == 1 else self.span
-
-    @property
-    def attempt_span(self) -> int:
-        """The first attempt is the task's span; each further one has its own beneath it."""
-        return self.span if self.attempt == 1 else mixed(self.span, self.attempt)
-
 
 async def step(
-    session: Session,
+    session: Recalling,
     task: Task[..., T],
     scope: RunScope,
     key: str,
@@ -188,7 +94,7 @@ async def step(
 STEP_CODES.add(step.__code__)
 
 
-async def _recorded(session: Session, task: Task[..., Any], line: Entry, *, own: bool) -> Any:
+async def _recorded(session: Recalling, task: Task[..., Any], line: Entry, *, own: bool) -> Any:
     data = line.value if line.blob is None else await session.stored(session.host.load(line.value, line.blob))
     if line.outcome == kinds.ERROR:
         raise rebuild(decode(data))
@@ -214,7 +120,7 @@ async def _once(one: Step) -> Outcome:
         data, value = one.task.codec.freeze(await body(one))
     except Exception as error:  # noqa: BLE001 - whatever the user's function raises is the task's outcome
         session.started_over(one.key)
-        return one.final(kinds.ERROR, failure(error), session.host.clock.now()), None, b""
+        return one.final(kinds.ERROR, encode(describe(error)), session.host.clock.now()), None, b""
     session.started_over(one.key)
     if len(data) > INLINE:
         return await _succeeded(one, data, value)
@@ -254,7 +160,7 @@ async def _with_options(one: Step) -> Outcome:
             data, value = await _attempt(one)
             break
         except asyncio.CancelledError:
-            await hooks.call(one, options.on_cancel, None)
+            await _tell(one, options.on_cancel, None)
             raise
         except Exception as error:  # noqa: BLE001 - whatever the user's function raises is the task's outcome
             at = session.host.clock.now()
@@ -262,14 +168,21 @@ async def _with_options(one: Step) -> Outcome:
             delay = _delay(one, error, roll)
             if delay is None:
                 session.started_over(one.key)
-                await hooks.call(one, options.on_failure, error)
-                return one.final(kinds.ERROR, failure(error), at), None, b""
+                await _tell(one, options.on_failure, error)
+                return one.final(kinds.ERROR, encode(describe(error)), at), None, b""
             wait_until = at + int(delay.total_seconds() * 1e9)
             await _record_attempt(one, error, at, wait_until)
             one.attempt += 1
     session.started_over(one.key)
-    await hooks.call(one, options.on_success, None)
+    await _tell(one, options.on_success, None)
     return await _succeeded(one, data, value)
+
+
+async def _tell(one: Step, hook: Hook | None, error: BaseException | None) -> None:
+    session = one.session
+    if hook is not None and session.closing is None:
+        record = session.record
+        await hooks.run(hook, hooks.HookEvent(record.id, record.flow, one.task.name, one.key, one.attempt, error))
 
 
 def _delay(one: Step, error: Exception, roll: float) -> timedelta | None:
@@ -293,13 +206,13 @@ async def _attempt(one: Step) -> tuple[bytes, Any]:
             session.note_started(one)
             await session.host.commit.flushed()
         if one.task.is_async:
-            result = await _timed(one, body(one))
+            result = await timed(one, body(one))
         else:
-            thread = _threaded(one)
+            thread = threaded(one)
             if release is not None:
                 thread.add_done_callback(_calling(release))  # the slot is held as long as the thread runs
                 release = None
-            result = await _timed(one, _await_thread(one, thread))
+            result = await timed(one, await_thread(one, thread))
         return one.task.codec.freeze(result)
     finally:
         if release is not None:
@@ -316,92 +229,6 @@ def _release(one: Step) -> None:
     one.session.host.background(one.session.host.release(pool, one.session.num, one.key), f"release {pool.name}")
 
 
-async def _timed(one: Step, work: Any) -> Any:
-    limit = one.task.options.timeout
-    if limit is None:
-        return await work
-    clock = one.session.host.clock
-    deadline = asyncio.timeout(None)
-    timer = clock.call_at(clock.now() + limit // timedelta(microseconds=1) * 1000, lambda: deadline.reschedule(0))
-    try:
-        async with deadline:
-            return await work
-    except TimeoutError:
-        if not deadline.expired():
-            raise
-        raise TimeoutError(f"task {one.task.name}: attempt {one.attempt} took longer than {limit}") from None
-    finally:
-        timer.cancel()
-
-
-async def body(one: Step) -> Any:
-    """The user's async function, in a context and a scope of its own."""
-    before = _cancellations(one)
-    driven = Driven(one.task.fn(*one.args, **one.kwargs), _context(one), one.suspended)
-    try:
-        result = await driven
-    except asyncio.CancelledError as error:
-        _refuse_own_cancellation(one, before, error)
-        raise
-    except SystemExit as error:
-        raise no_exit(f"task {one.task.name}", error) from error
-    if driven.interrupted and one.me is not None and one.me.cancelling() > before:
-        raise asyncio.CancelledError("the task went on although it was cancelled")
-    return result
-
-
-def no_exit(who: str, error: SystemExit) -> PermanentError:
-    """What becomes of `sys.exit()`: the failure of who called it, not the end of the process with every run in it."""
-    return PermanentError(f"{who} called sys.exit({error.code!r}); raise an exception, or return, to end it")
-
-
-def _cancellations(one: Step) -> int:
-    """How often the asyncio task was cancelled and has felt it."""
-    me: Any = one.me
-    return 0 if me is None else me.cancelling() - bool(getattr(me, "_must_cancel", False))
-
-
-def _refuse_own_cancellation(one: Step, before: int, error: asyncio.CancelledError) -> None:
-    """A body that raises CancelledError when nobody has cancelled it has failed.
-
-    Recorded as cancelled, it would stay pending on replay until somebody cancels it, and nobody would.
-    """
-    if one.session.closing is None and one.me is not None and one.me.cancelling() <= before:
-        message = f"task {one.task.name} raised CancelledError although nobody had cancelled it; {error}".rstrip("; ")
-        raise TaskFailed("asyncio.exceptions.CancelledError", message) from error
-
-
-def _context(one: Step) -> Context:
-    session = one.session
-    span = one.attempt_span
-    path = f"{one.key}{ATTEMPT_MARK}{one.attempt}"
-    inner = Scope(one.scope.session, path, span=span, salt=span, body=Attempt(one.task.name, one.key, one.attempt))
-    context = copy_context()
-    context.run(CURRENT.set, inner)
-    if session.host.attach is not None:
-        context.run(session.host.attach, session.identity, span)
-    return context
-
-
-def _threaded(one: Step) -> asyncio.Future[Any]:
-    one.session.note_started(one)
-    return one.session.host.in_thread(_context(one), partial(one.task.fn, *one.args, **one.kwargs))
-
-
-async def _await_thread(one: Step, thread: asyncio.Future[Any]) -> Any:
-    before = _cancellations(one)
-    try:
-        return await asyncio.shield(thread)
-    except asyncio.CancelledError as error:
-        if not thread.done():
-            one.session.host.still_running(one.session, one.task.name, one.key, thread)
-        else:
-            _refuse_own_cancellation(one, before, error)
-        raise
-    except SystemExit as error:
-        raise no_exit(f"task {one.task.name}", error) from error
-
-
 async def _record_attempt(one: Step, error: Exception, at: int, wait_until: int) -> None:
     """A failed attempt is on disk before its back-off, with the time at which the next one may start."""
     session = one.session
@@ -414,14 +241,14 @@ async def _record_attempt(one: Step, error: Exception, at: int, wait_until: int)
     await session.host.commit.flushed()
 
 
-async def _until(session: Session, when: int) -> None:
+async def _until(session: Recalling, when: int) -> None:
     if when <= session.host.clock.now():
         return
     future: asyncio.Future[None] = session.loop.create_future()
     timer = session.host.clock.call_at(when, waker(future))
     session.waits[future] = when
     session.performing -= 1
-    session.host.may_park(session)
+    session.host.may_park(session.num)
     try:
         await future
     finally:
@@ -456,10 +283,5 @@ async def _unknown(one: Step) -> Outcome:
         f"Its idempotency key is {one.session.idempotency_key(one.key)}"
     )
     if one.task.options.on_unknown == "fail":
-        one.session.host.fail(one.session, error)
-    return one.final(kinds.ERROR, failure(error), one.session.host.clock.now()), None, b""
-
-
-def failure(error: BaseException) -> bytes:
-    """The failure record of an exception, as JSON."""
-    return encode(describe(error))
+        one.session.close(Closing.FAILED, error)
+    return one.final(kinds.ERROR, encode(describe(error)), one.session.host.clock.now()), None, b""

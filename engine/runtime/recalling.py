@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from hashlib import blake2b
 from typing import Any, Final
 
 from engine.context import RunScope
@@ -14,10 +15,8 @@ from engine.model.entry import Entry
 from engine.model.run import RunRecord
 from engine.runtime.host import Host
 from engine.runtime.inbox import Inbox
-from engine.runtime.recording import Closing, Recording
-
-ARGS_SHOWN: Final = 160
-"""Characters of the arguments that a journal line keeps for people and for diffs. Identity is in the key's digest."""
+from engine.runtime.recording import ARGS_SHOWN, Closing, Recording
+from engine.runtime.remembered import Remembered
 
 REPLAYED: Final = 1_000
 """Recorded steps that one lone chain may take before the loop turns: some 5 ms."""
@@ -29,7 +28,12 @@ class Recalling(Recording):
     def __init__(self, host: Host, record: RunRecord, flow: Flow[..., Any], journal: Sequence[Entry]) -> None:
         super().__init__(host, record, journal)
         self.of: Final = flow
+        self.remembered: Final = Remembered()
         self.inbox: Final = Inbox(self.replay.taken_signals if self.replay else {})
+
+    def idempotency_key(self, key: str) -> str:
+        """32 hex digits, the same for every attempt of a step of this run."""
+        return blake2b(f"{self.record.id}|{self.record.trace}|{key}".encode(), digest_size=16).hexdigest()
 
     async def recall(self, key: str, name: str, text: str, scope: RunScope) -> Entry | None:
         """`recorded`, then `admit`: for what ends the moment it is cancelled, live and on replay alike."""
@@ -119,7 +123,7 @@ class Recalling(Recording):
         found = replay.diverges(key=key, name=name, args=text[:ARGS_SHOWN])
         if found is None:
             if self.host.effects_forbidden:
-                self.host.frontier(self)
+                self.host.frontier()
                 await self._pending_for_ever(key)
             return None
         match self.of.options.on_divergence:

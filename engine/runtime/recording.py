@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from enum import Enum
-from typing import TYPE_CHECKING, Any, Final, TypeAlias, TypeVar
+from typing import Any, Final, Protocol, TypeAlias, TypeVar
 
 from engine.context import RunScope
 from engine.core.replay import Divergence, Replay
@@ -19,9 +19,6 @@ from engine.runtime.futures import resolve
 from engine.runtime.host import Host
 from engine.runtime.parking import only_ours
 
-if TYPE_CHECKING:
-    from engine.runtime import performing
-
 T = TypeVar("T")
 
 Turn: TypeAlias = "asyncio.Future[None] | Callable[[], None]"
@@ -29,6 +26,9 @@ Turn: TypeAlias = "asyncio.Future[None] | Callable[[], None]"
 
 BREATH: Final = 64
 """Steps that one lone chain may take before the loop turns, so that a busy run does not starve the others."""
+
+ARGS_SHOWN: Final = 160
+"""Characters of the arguments that a journal line keeps for people and for diffs. Identity is in the key's digest."""
 
 MAX_LINES: Final = 1_000_000
 """Lines in the journal of one run. Beyond it a flow should hand over to child runs, which have their own."""
@@ -46,6 +46,19 @@ class Closing(Enum):
     UNWRITABLE = "unwritable"
     FAILED = "failed"
     ENDED = "ended"
+
+
+class Begun(Protocol):
+    """An attempt that has begun and may not have ended."""
+
+    @property
+    def key(self) -> str:
+        """Of its step."""
+        ...
+
+    def started_line(self) -> Entry:
+        """What tells that it has begun."""
+        ...
 
 
 class Recording:
@@ -66,11 +79,13 @@ class Recording:
         self.root: asyncio.Task[Any] | None = None
         self.left: asyncio.Future[None] = self.loop.create_future()
         self.waits: dict[asyncio.Future[Any], int | None] = {}
+        self.deadlines = 0
+        self.waiting_children: dict[int, None] = {}
         self.performing = 0
         self.group = self.replay.last_group + 1 if self.replay else 0
         self._seq = self.replay.last_seq + 1 if self.replay else 0
         self._lines: list[Entry] = []
-        self._started: dict[str, performing.Step] = {}
+        self._started: dict[str, Begun] = {}
         self._turns: list[Turn] = []
         self._unwritten = 0
         self._behind = False
@@ -87,6 +102,28 @@ class Recording:
         seq = self._seq
         self._seq = seq + 1
         return seq
+
+    def line(
+        self,
+        kind: str,
+        key: str,
+        name: str,
+        text: str,
+        began: int,
+        at: int,
+        span: int,
+        parent: int,
+        outcome: str,
+        value: bytes,
+        *,
+        attempt: int = 1,
+        blob: str | None = None,
+    ) -> Entry:
+        """The next line of the journal, made and not yet added."""
+        return Entry(
+            self.num, self.next_seq(), self.group, kind, key, name, text[:ARGS_SHOWN],
+            attempt, began, at, span, parent, outcome, value, blob, self.epoch,
+        )  # fmt: skip
 
     def make_room(self) -> None:
         """Raises HeadraceError when the journal has no room for another step; ask before the step has any effect.
@@ -160,7 +197,7 @@ class Recording:
         self.add(line())
         self.host.commit.flush()
 
-    def note_started(self, one: performing.Step) -> None:
+    def note_started(self, one: Begun) -> None:
         """An attempt began. Written with the next commit, unless its result is there first."""
         self._started[one.key] = one
         self.host.commit.touch(self, 0)
@@ -171,13 +208,7 @@ class Recording:
 
     def take_lines(self) -> tuple[list[Entry], Callable[[], None]]:
         """For the commit: the lines of the group that closes now, and what to call when they are on disk."""
-        for one in self._started.values():
-            self._lines.append(
-                one.line(
-                    kinds.STARTED, kinds.PENDING, b"null",
-                    at=one.attempt_began, started=one.attempt_began, span=one.attempt_span, parent=one.above,
-                )
-            )  # fmt: skip
+        self._lines += [attempt.started_line() for attempt in self._started.values()]
         self._started.clear()
         lines, self._lines = self._lines, []
         turns, self._turns = self._turns, []

@@ -6,9 +6,8 @@ import asyncio
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from datetime import UTC, datetime, timedelta
-from hashlib import blake2b
 from threading import get_ident
-from typing import Any, Final, TypeVar
+from typing import Any, TypeVar
 
 from engine.context import RunScope
 from engine.core.canonical import digest
@@ -18,11 +17,10 @@ from engine.model import entry as kinds
 from engine.model.entry import Entry
 from engine.model.errors import NotKeyable, OutsideRun, UsageError
 from engine.model.run import RunRecord, Signal
-from engine.runtime import childruns, performing, waiting
+from engine.runtime import childruns, deadlines, performing, waiting
 from engine.runtime.host import Host
 from engine.runtime.recalling import Recalling
 from engine.runtime.recording import Closing
-from engine.runtime.remembered import Remembered
 from engine.task import Task
 
 T = TypeVar("T")
@@ -35,9 +33,7 @@ class Session(Recalling):
         self, host: Host, record: RunRecord, flow: Flow[..., Any], journal: Sequence[Entry], signals: Sequence[Signal]
     ) -> None:
         super().__init__(host, record, flow, journal)
-        self.deadlines = 0
         self.branched = False
-        self.waiting_children: dict[int, None] = {}
         self.cancelling = False
         self.cancel_reason: str | None = None
         self.called_off = record.cancel
@@ -47,7 +43,6 @@ class Session(Recalling):
         self.parked_until: int | None = None
         self.parked_children: list[int] = []
         self._thread = get_ident()
-        self.remembered: Final = Remembered()
         for signal in signals:
             self.inbox.put(signal)
 
@@ -107,10 +102,10 @@ class Session(Recalling):
     def timeout(self, scope: RunScope, limit: timedelta) -> AbstractAsyncContextManager[None]:
         self._check_caller("timeout")
         if scope.body is not None:
-            return waiting.PlainDeadline(limit)
+            return deadlines.PlainDeadline(limit)
         text = f"seconds={limit.total_seconds()!r}"
         key, span = scope.step(f"timeout@{digest(text)}", salt_of(text, 4))
-        return waiting.Deadline(self, scope, key, span, text, limit)
+        return deadlines.Deadline(self, scope, key, span, text, limit)
 
     def now(self, scope: RunScope) -> datetime:
         self._check_caller("now")
@@ -122,26 +117,7 @@ class Session(Recalling):
             return _moment(line.started)
         self.make_room()
         at = self.host.clock.now()
-        self.add(
-            Entry(
-                self.num,
-                self.next_seq(),
-                self.group,
-                kinds.NOW,
-                key,
-                "now",
-                "",
-                1,
-                at,
-                at,
-                0,
-                scope.span,
-                kinds.OK,
-                b"null",
-                None,
-                self.epoch,
-            )
-        )
+        self.add(self.line(kinds.NOW, key, "now", "", at, at, 0, scope.span, kinds.OK, b"null"))
         self._behind = True
         return _moment(at)
 
@@ -175,10 +151,6 @@ class Session(Recalling):
     def trace(self) -> tuple[str, bool]:
         return self.record.trace, self.record.sampled
 
-    def idempotency_key(self, key: str) -> str:
-        """32 hex digits, the same for every attempt of a step of this run."""
-        return blake2b(f"{self.record.id}|{self.record.trace}|{key}".encode(), digest_size=16).hexdigest()
-
     def report(self, key: str, done: float, total: float | None, message: str) -> None:
         """A task tells how far it is. May be called from its thread."""
         self.host.progress(self.num, key, done, total, message)
@@ -198,7 +170,7 @@ class Session(Recalling):
     @property
     def recorded_cancel(self) -> Entry | None:
         """The cancellation that an earlier stay in memory has recorded."""
-        return self.replay.record(waiting.CANCEL_KEY) if self.replay is not None else None
+        return self.replay.record(deadlines.CANCEL_KEY) if self.replay is not None else None
 
     def cancel(self, reason: str, name: str = "cancel") -> bool:
         """Cancel the flow: its root is thrown CancelledError when it is at rest. False: it was cancelled already."""
@@ -208,7 +180,7 @@ class Session(Recalling):
             return False
         self.cancelling = True
         self.cancel_reason = reason
-        waiting.cancellation(self, reason, name)
+        deadlines.cancellation(self, reason, name)
         return True
 
     @property

@@ -1,82 +1,64 @@
-"""Waiting that is a row: sleeps, signals, deadlines, and the cancellation of a run."""
+"""Waiting that is a row: sleeps and signals."""
 
 from __future__ import annotations
 
 import asyncio
 import json
-from contextlib import AbstractAsyncContextManager
 from datetime import datetime, timedelta
 from functools import partial
-from types import TracebackType
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, cast
 
 from engine.context import CURRENT, RunScope
 from engine.core.codec import Codec
 from engine.core.failure import decode, describe, encode, rebuild
 from engine.model import entry as kinds
-from engine.model.entry import Entry
 from engine.model.errors import NotStorable, ParameterError
 from engine.model.run import Signal
+from engine.runtime.asking import Asking
 from engine.runtime.futures import waker
+from engine.runtime.recalling import Recalling
 from engine.runtime.scoping import STEP_CODES
-
-if TYPE_CHECKING:
-    from engine.runtime.session import Session
-
-CANCEL_KEY = "!cancel#0"
 
 
 async def sleep(
-    session: Session, scope: RunScope, key: str, span: int, text: str, delay: timedelta | None, until: datetime | None
+    session: Recalling, scope: RunScope, key: str, span: int, text: str, delay: timedelta | None, until: datetime | None
 ) -> None:
     """A durable sleep: its end is recorded when it begins, its being over when it is."""
-    with _Asking(session):
+    with Asking(session):
         if await session.recall(key, "sleep", text, scope) is not None:
             return
-        began, when = _window(session, key, "sleep", text, span, scope, delay, until)
+        began, when = window(session, key, "sleep", text, span, scope, delay, until)
         if when > session.host.clock.now():
             await _timer(session, when)
         at = session.host.clock.now()
         await session.settle(
-            _line(session, kinds.SLEEP, key, "sleep", text, began, at, span, scope.span, kinds.OK, b"null"),
+            session.line(kinds.SLEEP, key, "sleep", text, began, at, span, scope.span, kinds.OK, b"null"),
             scope,
             asyncio.current_task(),
         )
 
 
 async def signal(
-    session: Session, scope: RunScope, key: str, span: int, name: str, declared: Any, limit: timedelta | None
+    session: Recalling, scope: RunScope, key: str, span: int, name: str, declared: Any, limit: timedelta | None
 ) -> Any:
     """Wait for a signal. Raises TimeoutError; ParameterError when the payload does not fit the declared type."""
     text = f"signal={json.dumps(name)}"
     codec = Codec(declared, f"signal {name!r}")
-    with _Asking(session):
+    with Asking(session):
         line = await session.recall(key, "wait_for", text, scope)
         if line is None:
-            began, when = _window(session, key, "wait_for", text, span, scope, limit, None)
+            began, when = window(session, key, "wait_for", text, span, scope, limit, None)
             got = await _receive(session, name, when if limit is not None else None)
             at = session.host.clock.now()
             if got is None:
                 error = TimeoutError(f"no signal {name!r} within {limit}")
-                line = _line(
-                    session,
-                    kinds.SIGNAL,
-                    key,
-                    "wait_for",
-                    text,
-                    began,
-                    at,
-                    span,
-                    scope.span,
-                    kinds.ERROR,
-                    encode(describe(error)),
-                )
-                line = line._replace(attempt=0)
+                outcome, payload = kinds.ERROR, encode(describe(error))
             else:
-                line = _line(
-                    session, kinds.SIGNAL, key, "wait_for", text, began, at, span, scope.span, kinds.OK, got.payload
-                )
-                line = line._replace(attempt=got.id)
+                outcome, payload = kinds.OK, got.payload
+            line = session.line(
+                kinds.SIGNAL, key, "wait_for", text, began, at, span, scope.span, outcome, payload,
+                attempt=0 if got is None else got.id,
+            )  # fmt: skip
             try:
                 await session.settle(line, scope, asyncio.current_task())
             except asyncio.CancelledError:
@@ -93,7 +75,7 @@ async def signal(
             ) from error
 
 
-async def _receive(session: Session, name: str, until: int | None) -> Signal | None:
+async def _receive(session: Recalling, name: str, until: int | None) -> Signal | None:
     """The oldest signal of a name that nobody has received, or None when the time is over."""
     here = session.inbox.take(name)
     if here is not None:
@@ -102,7 +84,7 @@ async def _receive(session: Session, name: str, until: int | None) -> Signal | N
     session.inbox.wait(name, future)
     session.waits[future] = until
     timer = None if until is None else session.host.clock.call_at(until, partial(_give_up, future))
-    session.host.may_park(session)
+    session.host.may_park(session.num)
     me = asyncio.current_task()
     before = me.cancelling() if me is not None else 0
     try:
@@ -124,11 +106,11 @@ def _give_up(future: asyncio.Future[Signal]) -> None:
     future.cancel("timeout")
 
 
-async def _timer(session: Session, when: int) -> None:
+async def _timer(session: Recalling, when: int) -> None:
     future: asyncio.Future[None] = session.loop.create_future()
     timer = session.host.clock.call_at(when, waker(future))
     session.waits[future] = when
-    session.host.may_park(session)
+    session.host.may_park(session.num)
     try:
         await future
     finally:
@@ -136,8 +118,8 @@ async def _timer(session: Session, when: int) -> None:
         session.waits.pop(future, None)
 
 
-def _window(
-    session: Session,
+def window(
+    session: Recalling,
     key: str,
     name: str,
     text: str,
@@ -159,63 +141,9 @@ def _window(
     else:
         when = 0
     session.add(
-        _line(session, kinds.WAIT, key, name, text, began, began, span, scope.span, kinds.PENDING, str(when).encode())
+        session.line(kinds.WAIT, key, name, text, began, began, span, scope.span, kinds.PENDING, str(when).encode())
     )
     return began, when
-
-
-def _line(
-    session: Session,
-    kind: str,
-    key: str,
-    name: str,
-    text: str,
-    began: int,
-    at: int,
-    span: int,
-    parent: int,
-    outcome: str,
-    value: bytes,
-) -> Entry:
-    return Entry(
-        session.num,
-        session.next_seq(),
-        session.group,
-        kind,
-        key,
-        name,
-        text[:160],
-        1,
-        began,
-        at,
-        span,
-        parent,
-        outcome,
-        value,
-        None,
-        session.epoch,
-    )
-
-
-class _Asking:
-    """Counts a step while it is being asked for; see Delivery.lone."""
-
-    __slots__ = ("_session",)
-
-    def __init__(self, session: Session) -> None:
-        self._session = session
-
-    def __enter__(self) -> None:
-        delivery = self._session.delivery
-        delivery.asked += 1
-        if asyncio.current_task() not in delivery.tasks:
-            delivery.unstarted = max(0, delivery.unstarted - 1)
-        if self._session.closing is not None:
-            delivery.asked -= 1
-            raise asyncio.CancelledError(self._session.closing.value)
-
-    def __exit__(self, *_: object) -> None:
-        self._session.delivery.asked -= 1
 
 
 STEP_CODES.update({sleep.__code__, signal.__code__})
@@ -223,7 +151,7 @@ STEP_CODES.update({sleep.__code__, signal.__code__})
 
 async def plain_sleep(delay: timedelta | None, until: datetime | None) -> None:
     """A sleep inside a task: the task is what is recorded, so this one is not. By the engine's clock all the same."""
-    session = _session_here()
+    session = session_here()
     if until is not None:
         when = int(until.timestamp() * 1_000_000) * 1000
     else:
@@ -231,131 +159,7 @@ async def plain_sleep(delay: timedelta | None, until: datetime | None) -> None:
     await _timer(session, when)
 
 
-class PlainDeadline(AbstractAsyncContextManager[None]):
-    """A deadline inside a task."""
-
-    def __init__(self, limit: timedelta) -> None:
-        self._clock = _session_here().host.clock
-        self._limit = limit
-        self._timeout = asyncio.timeout(None)
-        self._timer: Any = None
-
-    async def __aenter__(self) -> None:
-        await self._timeout.__aenter__()
-        when = self._clock.now() + int(self._limit / timedelta(microseconds=1)) * 1000
-        self._timer = self._clock.call_at(when, lambda: self._timeout.reschedule(0))
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, stack: TracebackType | None
-    ) -> None:
-        self._timer.cancel()
-        await self._timeout.__aexit__(kind, error, stack)
-
-
-def _session_here() -> Session:
+def session_here() -> Recalling:
     scope = CURRENT.get()
     assert scope is not None
-    return cast("Session", scope.session)
-
-
-class Deadline(AbstractAsyncContextManager[None]):
-    """A recorded deadline around a block of a flow."""
-
-    def __init__(self, session: Session, scope: RunScope, key: str, span: int, text: str, limit: timedelta) -> None:
-        self._session = session
-        self._scope = scope
-        self._key = key
-        self._span = span
-        self._text = text
-        self._limit = limit
-        self._timeout = asyncio.timeout(None)
-        self._wait: asyncio.Future[None] | None = None
-        self._timer: Any = None
-        self._began = 0
-        self._over = False
-
-    async def __aenter__(self) -> None:
-        session = self._session
-        await self._timeout.__aenter__()
-        recorded = session.replay.take(self._key) if session.replay is not None else None
-        if recorded is not None:
-            session.delivery.expect(self._key, self._expire)
-            return
-        self._began, when = _window(
-            session, self._key, "timeout", self._text, self._span, self._scope, self._limit, None
-        )
-        self._wait = session.loop.create_future()
-        session.waits[self._wait] = when
-        session.deadlines += 1
-        if session.delivery.replaying:
-            session.delivery.on_open.append(lambda: self._arm(when))
-        else:
-            self._arm(when)
-
-    def _arm(self, when: int) -> None:
-        if not self._over:
-            self._timer = self._session.host.clock.call_at(when, self._fire)
-
-    def _fire(self) -> None:
-        session = self._session
-        if self._over or session.closing is not None:
-            return
-        at = session.host.clock.now()
-        line = partial(
-            _line,
-            session,
-            kinds.DEADLINE,
-            self._key,
-            "timeout",
-            self._text,
-            self._began,
-            at,
-            self._span,
-            self._scope.span,
-            kinds.OK,
-            b"null",
-        )
-        session.settle_alone(line, self._expire)
-
-    def _expire(self) -> None:
-        if not self._over:
-            self._timeout.reschedule(0)
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, stack: TracebackType | None
-    ) -> None:
-        self._over = True
-        self._session.delivery.forget(self._key)
-        if self._wait is not None:
-            self._session.waits.pop(self._wait, None)
-            self._session.deadlines -= 1
-        if self._timer is not None:
-            self._timer.cancel()
-        await self._timeout.__aexit__(kind, error, stack)
-
-
-def cancellation(session: Session, reason: str, name: str) -> None:
-    """Throw CancelledError into the flow's root, at the same place in the story on every replay.
-
-    `name` says what it was: "cancel" or "timeout".
-    """
-
-    def react() -> None:
-        if session.root is not None:
-            session.root.cancel(reason)
-
-    if session.replay is not None and session.replay.take(CANCEL_KEY) is not None:
-        session.delivery.expect(CANCEL_KEY, react)
-        return
-
-    def record() -> None:
-        at = session.host.clock.now()
-        value = json.dumps(reason).encode()
-        parent = session.record.span
-        line = partial(_line, session, kinds.CANCEL, CANCEL_KEY, name, "", at, at, 0, parent, kinds.OK, value)
-        session.settle_alone(line, react)
-
-    if session.delivery.replaying:
-        session.delivery.on_open.append(record)
-    else:
-        record()
+    return cast("Recalling", scope.session)
