@@ -84,7 +84,8 @@ class RunHandle(Generic[R]):
                 )
             case RunState.DIVERGED:
                 message = failure_of(record)["message"]
-                raise RunDiverged(message, run_id=record.id, flow=record.flow)
+                diff = message.partition("\n")[2]  # beneath the sentence that `execution` puts on top
+                raise RunDiverged(message, run_id=record.id, flow=record.flow, diff=diff)
             case _:
                 failure = failure_of(record)
                 kind = failure["type"].rpartition(":")[2]

@@ -19,21 +19,38 @@ from engine.model.entry import Entry
 
 @dataclass(frozen=True, slots=True)
 class Divergence:
-    """The flow asked for one thing where the journal has another."""
+    """The flow asked for one thing where the journal has another. `key` is what it asked for is known by."""
 
     asked: str
     asked_args: str
     recorded: tuple[Entry, ...]
-    scope: str
+    key: str
 
     def diff(self) -> str:
         """Both sides, for a person."""
-        lines = [f"  in scope {self.scope or '/'}"]
-        lines += [f"- recorded: {e.name}({e.args})   [journal line {e.seq}, {e.outcome}]" for e in self.recorded[:5]]
-        if len(self.recorded) > 5:
-            lines.append(f"  … and {len(self.recorded) - 5} more")
-        lines.append(f"+ now asks: {self.asked}({self.asked_args})")
+        scope = scope_of(self.key)
+        lines = [f"  in scope {scope or '/'}"]
+        lines += [f"- recorded: {self._told(line)}   [journal line {line.seq}, {line.outcome}]" for line in self._first]
+        if len(self.recorded) > len(self._first):
+            lines.append(f"  … and {len(self.recorded) - len(self._first)} more")
+        alike = any(self._alike(line) and scope_of(line.key) == scope for line in self._first)
+        known = f", known as {_name_in_scope(self.key)}" if alike else ""
+        lines.append(f"+ now asks: {self.asked}({self.asked_args}){known}")
         return "\n".join(lines)
+
+    @property
+    def _first(self) -> tuple[Entry, ...]:
+        return self.recorded[:5]
+
+    def _alike(self, line: Entry) -> bool:
+        return (line.name, line.args) == (self.asked, self.asked_args)
+
+    def _told(self, line: Entry) -> str:
+        """A record, with what tells it from the call when its name and arguments do not."""
+        told = f"{line.name}({line.args})"
+        if scope_of(line.key) != scope_of(self.key):
+            return f"{told} in scope {scope_of(line.key) or '/'}"
+        return f"{told}, known as {_name_in_scope(line.key)}" if self._alike(line) else told
 
 
 @dataclass(slots=True)
@@ -150,7 +167,7 @@ class Replay:
         ]
         if not unasked:
             return None
-        return Divergence(asked=name, asked_args=args, recorded=tuple(unasked), scope=scope)
+        return Divergence(asked=name, asked_args=args, recorded=tuple(unasked), key=key)
 
     def unasked(self) -> list[Entry]:
         """Final records that the flow has not asked for, in journal order."""
@@ -161,6 +178,11 @@ class Replay:
 
 
 _GROUP: Final = attrgetter("group")
+
+
+def _name_in_scope(key: str) -> str:
+    return key.rpartition("/")[2]
+
 
 _NOTES: Final = frozenset({kinds.ATTEMPT, kinds.STARTED, kinds.WAIT, kinds.MOVED})
 """Lines that are about a step without ending it."""
