@@ -41,9 +41,12 @@ class Proxy:
         self._server = await asyncio.start_server(self._accept, "127.0.0.1", 0)
 
     async def release(self) -> None:
-        """Let the server have what came late, and wait until it has answered."""
-        self._released.set()
-        await asyncio.wait(self._late)
+        """Let the server have what came late, and wait until it has answered. What comes late after this waits anew."""
+        released, self._released = self._released, asyncio.Event()
+        late, self._late = self._late, set()
+        released.set()
+        if late:
+            await asyncio.wait(late)
 
     async def close(self) -> None:
         assert self._server is not None

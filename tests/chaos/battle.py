@@ -1,0 +1,248 @@
+"""A battle: nodes, a workload and faults on one store for so many seconds; then peace, and what is to be judged."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from collections import Counter
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+from engine.client import Client
+from engine.stores.blobs import ObjectBlobs
+from tests.chaos import flows, script
+from tests.chaos.arena import Arena
+from tests.chaos.checker import Evidence, Finding, check
+from tests.chaos.history import History
+from tests.chaos.latency import Latencies, latencies
+from tests.chaos.ledger import Line, Tail
+from tests.chaos.processes import Nursery
+from tests.chaos.sight import ENDED
+from tests.chaos.slots import Record, Slot, cut
+from tests.chaos.traces import Traces
+from tests.chaos.workload import Workload
+from tests.support.otlp import Receiver
+
+PEACE: Final = 60.0
+"""Seconds in which every run must have ended once nobody is hurt any more."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """What to do. The same plan has the same faults, runs and signals in the same order."""
+
+    seed: int
+    seconds: float
+    slots: int = 4
+    in_hand: int = 24
+    weights: dict[str, int] = field(default_factory=lambda: dict(script.NODE_FAULTS))
+    server_weights: dict[str, int] = field(default_factory=lambda: dict(script.SERVER_FAULTS))
+    server_every: float = 5.0
+    client_cuts: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What happened, and what was found. `trouble` is what the driver saw of processes, and errors they logged."""
+
+    counts: Counter[str]
+    runs: int
+    lines: int
+    effects: int
+    spans: int
+    takeover: Latencies
+    handover: Latencies
+    fenced_after: list[float]
+    stopping: list[float]
+    findings: list[Finding]
+
+
+async def fight(plan: Plan, arena: Arena, folder: Path) -> Outcome:
+    """Fight one battle in an empty folder."""
+    return await _Battle(plan, arena, folder).fight()
+
+
+class _Battle:
+    def __init__(self, plan: Plan, arena: Arena, folder: Path) -> None:
+        self._plan = plan
+        self._arena = arena
+        self._folder = folder
+        self._over = asyncio.Event()
+        self._record = Record()
+        self._history = History()
+        self._traces = Traces()
+        self._tail = Tail(folder / "ledger")
+        self._ended: set[str] = set()
+
+    async def fight(self) -> Outcome:
+        async with AsyncExitStack() as stack:
+            receiver = stack.enter_context(Receiver())
+            receiver.on_arrival = self._traces.take
+            await self._arena.open()
+            stack.push_async_callback(self._arena.close)
+            blobs = f"file://{self._folder / 'blobs'}"
+            self._nursery = Nursery(self._folder, receiver.environment | {"HEADRACE_BLOBS": blobs})
+            await self._nursery.open()
+            stack.push_async_callback(self._nursery.close)
+            window = self._arena.window()
+            stack.push_async_callback(window.close)
+            store = self._arena.store()
+            await store.open()
+            stack.push_async_callback(store.close)
+            client = Client(store, ObjectBlobs(blobs))
+            watching = asyncio.ensure_future(self._history.watch(window, lambda: self._note(receiver)))
+            work = Workload(client, self._plan.seed, self._plan.in_hand, self._ended.__contains__)
+            fighting = asyncio.ensure_future(self._all_of_it(work))
+            await asyncio.wait([fighting, watching], return_when=asyncio.FIRST_COMPLETED)
+            for task in (fighting, watching):
+                task.cancel()
+            await asyncio.wait([fighting, watching])
+            if not watching.cancelled():
+                watching.result()
+            await fighting
+            results = await self._results(client, work)
+            await self._history.finish(window, time.monotonic_ns)
+            self._tail.read()
+            held = await window.rows("SELECT pool, run, key, node FROM slot")
+            receiver.stop()
+            return self._judge(work, results, held)
+
+    async def _all_of_it(self, work: Workload) -> None:
+        slots = await self._war(work)
+        await self._peace(work, slots)
+
+    async def _war(self, work: Workload) -> list[Slot]:
+        plan = self._plan
+        slots = [
+            Slot(
+                number,
+                script.for_node(plan.seed, number, plan.weights),
+                arena=self._arena,
+                nursery=self._nursery,
+                folder=self._folder,
+                record=self._record,
+                over=self._over,
+            )
+            for number in range(plan.slots)
+        ]
+        await asyncio.gather(*(slot.inhabited() for slot in slots))
+        working = asyncio.ensure_future(work.run())
+        suffering = [asyncio.ensure_future(slot.live()) for slot in slots]
+        if plan.server_weights:
+            suffering.append(asyncio.ensure_future(self._trouble_server()))
+        if plan.client_cuts and self._arena.proxy(-1) is not None:
+            suffering.append(asyncio.ensure_future(self._trouble_client()))
+        asyncio.get_running_loop().call_later(plan.seconds, self._over.set)
+        broken, _ = await asyncio.wait([working, *suffering], timeout=plan.seconds, return_when=asyncio.FIRST_EXCEPTION)
+        self._over.set()
+        working.cancel()
+        await asyncio.wait([working])
+        await asyncio.gather(*suffering)
+        if working in broken:
+            working.result()
+        return slots
+
+    async def _peace(self, work: Workload, slots: list[Slot]) -> None:
+        """Everybody lives, and every run ends; then all stop, and a last node sends what spans the dead kept."""
+        deadline = time.monotonic() + PEACE
+        await asyncio.gather(*(slot.settle() for slot in slots))
+        await asyncio.gather(*(slot.inhabited() for slot in slots))
+        await asyncio.wait([asyncio.ensure_future(work.finish())], timeout=PEACE)
+        while (self._history.unfinished or work.open) and time.monotonic() < deadline:  # noqa: ASYNC110 - no event
+            await asyncio.sleep(0.05)
+        await asyncio.gather(*(slot.stop() for slot in slots))
+        last = slots[0]
+        await last.inhabited()
+        await asyncio.sleep(1.0)
+        await last.stop()
+
+    async def _trouble_server(self) -> None:
+        plan = self._plan
+        for fault in script.for_server(plan.seed, plan.server_weights, plan.server_every):
+            await self._rest(fault.pause)
+            if self._over.is_set():
+                return
+            began = time.monotonic_ns()
+            await self._arena.restart("fast" if fault.kind == script.FAST else "immediate", fault.lasting * 0.3)
+            self._record.outages.append((began, time.monotonic_ns()))
+            self._record.counts[fault.kind] += 1
+
+    async def _trouble_client(self) -> None:
+        proxy = self._arena.proxy(-1)
+        assert proxy is not None
+        for fault in script.for_client(self._plan.seed):
+            await self._rest(fault.pause)
+            if self._over.is_set():
+                return
+            if await cut(proxy, fault):
+                self._record.counts[script.CUT] += 1
+
+    async def _rest(self, seconds: float) -> None:
+        waiting = asyncio.ensure_future(self._over.wait())
+        await asyncio.wait([waiting], timeout=seconds)
+        waiting.cancel()
+
+    def _note(self, receiver: Receiver) -> None:
+        """After each look: who has joined, and what has ended."""
+        receiver.spans.clear()  # they are kept in a smaller form
+        for line in self._tail.read():
+            if line.what == "joined":
+                node = self._nursery.nodes[line.pid]
+                node.id = line.node
+                node.joined.set()
+        for num in self._history.ended:
+            self._ended.add(self._history.runs[num].id)
+
+    async def _results(self, client: Client, work: Workload) -> dict[str, tuple[str, Any]]:
+        found: dict[str, tuple[str, Any]] = {}
+        for id in work.asked:
+            record = await client.store.find(id)
+            if record is None:
+                continue
+            data = record.result if record.state == "succeeded" else record.error
+            if record.result_blob is not None:
+                data = await client.blobs.get(record.result_blob)
+            value = json.loads(data) if data else None
+            if record.state not in ENDED or record.state == "failed":
+                value = {"type": value["type"], "message": value["message"]} if value else None
+            found[id] = (record.state.value, value)
+        return found
+
+    def _judge(self, work: Workload, results: dict[str, tuple[str, Any]], held: list[tuple[Any, ...]]) -> Outcome:
+        ledger, record = sorted(self._tail.lines, key=_at), self._record
+        nodes = self._nursery.nodes
+        findings = check(
+            Evidence(
+                ledger=ledger,
+                history=self._history,
+                asked=work.asked,
+                results=results,
+                slots_held=held,
+                pools={flows.LANES.name: flows.LANES.slots},
+                frozen={pid: node.frozen for pid, node in nodes.items()},
+                died={pid: node.ended for pid, node in nodes.items() if node.ended},
+                broken_traces=self._traces.wrong(self._history),
+                differing_spans=self._traces.differing,
+            )
+        )
+        findings += [Finding("nodes end when they are told to, and only then", what) for what in record.trouble]
+        measure = {"ledger": ledger, "history": self._history, "outages": record.outages, "lease": self._arena.lease}
+        return Outcome(
+            counts=record.counts,
+            runs=len(self._history.runs),
+            lines=len(self._history.lines),
+            effects=sum(line.what == "begin" for line in ledger),
+            spans=sum(map(len, self._traces.spans.values())),
+            takeover=latencies(record.killed, killed=True, **measure),  # type: ignore[arg-type]
+            handover=latencies(record.stopped, killed=False, **measure),  # type: ignore[arg-type]
+            fenced_after=record.fenced_after,
+            stopping=record.stopping,
+            findings=findings,
+        )
+
+
+def _at(line: Line) -> int:
+    return line.at

@@ -1,0 +1,77 @@
+"""The history: what repeated looks at a store tell about when each line got on disk, and who was a member when."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Final, NamedTuple
+
+from tests.chaos.sight import ENDED, LINE, RUN, LineRow, RunRow, Sight, Window
+
+PAUSE: Final = 0.1
+"""Seconds between two looks."""
+
+
+class Seen(NamedTuple):
+    """A line of a journal. It got on disk after `after` and by `by`, both monotonic nanoseconds."""
+
+    line: LineRow
+    after: int
+    by: int
+
+
+@dataclass
+class History:
+    """What was seen so far. Runs are known by number."""
+
+    runs: dict[int, RunRow] = field(default_factory=dict[int, RunRow])
+    lines: dict[tuple[int, int], Seen] = field(default_factory=dict[tuple[int, int], Seen])
+    ended: dict[int, int] = field(default_factory=dict[int, int])
+    members: dict[str, int] = field(default_factory=dict[str, int])
+    changed: list[str] = field(default_factory=list[str])
+    states: dict[int, list[tuple[int, str, int]]] = field(default_factory=dict[int, list[tuple[int, str, int]]])
+    looked: dict[int, int] = field(default_factory=dict[int, int])
+    newest: dict[int, int] = field(default_factory=dict[int, int])
+    unfinished: set[int] = field(default_factory=set[int])
+
+    def add(self, sight: Sight) -> None:
+        """Take note of a look."""
+        for run in sight.runs:
+            self.runs[run.num] = run
+            states = self.states.setdefault(run.num, [])
+            if not states or states[-1][1:] != (run.state, run.epoch):
+                states.append((sight.ended, run.state, run.epoch))
+            if run.state in ENDED:
+                self.ended.setdefault(run.num, sight.ended)
+                self.unfinished.discard(run.num)
+            else:
+                self.unfinished.add(run.num)
+        for line in sight.lines:
+            name = (line.run, line.seq)
+            known = self.lines.setdefault(name, Seen(line, self.looked.get(line.run, 0), sight.ended))
+            if known.line != line:
+                self.changed.append(f"line {line.seq} of run {line.run} was {known.line} and is {line}")
+            self.newest[line.run] = max(self.newest.get(line.run, -1), line.seq)
+        for run in sight.runs:
+            self.looked[run.num] = sight.began
+        for node in sight.nodes:
+            self.members[node] = sight.began
+
+    async def watch(self, window: Window, each: Callable[[], None]) -> None:
+        """Look again and again until cancelled; `each` is called after every look."""
+        while True:
+            sight = await window.look(self.newest, [*self.unfinished])
+            if sight is not None:
+                self.add(sight)
+            each()
+            await asyncio.sleep(PAUSE)
+
+    async def finish(self, window: Window, now: Callable[[], int]) -> None:
+        """Read everything once more: what came after the last look, and what is gone."""
+        began = now()
+        lines = [LineRow(*row) for row in await window.rows(f"SELECT {LINE} FROM journal")]
+        runs = [RunRow(*row) for row in await window.rows(f"SELECT {RUN} FROM run")]
+        gone = self.lines.keys() - {(line.run, line.seq) for line in lines}
+        self.changed += [f"line {seq} of run {run} is gone" for run, seq in sorted(gone)]
+        self.add(Sight(began, now(), runs, lines, frozenset()))
