@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from engine.model.limits import NORMAL, QUEUE, Occupied
+
 
 class RunState(StrEnum):
     """Where a run is in its life. The legal moves are in `core/run_life.py`."""
@@ -22,7 +24,8 @@ class RunState(StrEnum):
 class NewRun:
     """A run to be created. Times are nanoseconds since the epoch; `params` is a JSON object.
 
-    `trace` is 32 hex digits, `span` the root span's id; `due` is when it may start.
+    `trace` is 32 hex digits, `span` the root span's id; `due` is when it may start. `rank` orders those that wait,
+    see `limits.rank`; `requires` is sorted. Of one `lane` one run goes at a time; `occupied` says what to do meanwhile.
     """
 
     id: str
@@ -44,6 +47,12 @@ class NewRun:
     origin: str = ""
     tags: tuple[str, ...] = ()
     scheduled_for: int | None = None
+    priority: int = NORMAL
+    rank: int = 0
+    queue: str = QUEUE
+    requires: tuple[str, ...] = ()
+    lane: str | None = None
+    occupied: Occupied = "queue"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,6 +61,7 @@ class RunRecord:
 
     `num` is the store's own number. `epoch` grows with each claim. `wake_at` is when a waiting run is due.
     `result` is JSON, `error` a failure record. `exported` is the last journal line known to be exported.
+    `held` means that another run of its lane has to end first.
     """
 
     num: int
@@ -85,6 +95,12 @@ class RunRecord:
     tags: tuple[str, ...] = field(default=())
     scheduled_for: int | None = None
     exported: int = -1
+    priority: int = NORMAL
+    rank: int = 0
+    queue: str = QUEUE
+    requires: tuple[str, ...] = ()
+    lane: str | None = None
+    held: bool = False
 
 
 ENDED = frozenset({RunState.SUCCEEDED, RunState.FAILED, RunState.CANCELLED})
@@ -117,7 +133,10 @@ class LogLine:
 
 @dataclass(frozen=True, slots=True)
 class NodeRecord:
-    """A process that runs flows. `alive` is judged by whoever reads it, by the store's rules."""
+    """A process that runs flows. `alive` is judged by whoever reads it, by the store's rules.
+
+    `queues` None means all of them; `versions` are those of `flows`, in the same order.
+    """
 
     id: str
     pid: int
@@ -125,3 +144,7 @@ class NodeRecord:
     started: int
     flows: tuple[str, ...]
     alive: bool
+    versions: tuple[str, ...] = ()
+    queues: tuple[str, ...] | None = None
+    tags: tuple[str, ...] = ()
+    concurrency: int = 0

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Sequence
 from typing import Protocol
 
+from engine.model.limits import ANY, Takes
 from engine.model.run import NewRun, RunRecord, Signal
 
 
@@ -15,7 +16,12 @@ class Runs(Protocol):
     """
 
     async def create(self, run: NewRun) -> tuple[RunRecord, bool]:
-        """Store a run; True when it is new. An id in use answers the run that has it, whatever it is."""
+        """Store a run; True when it is new. An id in use answers the run that has it, whatever it is.
+
+        When another run of its `lane` has not ended, `occupied` says what happens: "queue" holds the new one until
+        all before it have ended or stand still; "skip" makes none, and answers the oldest one; "replace" cancels
+        those before it, as `cancel` does, and is held until they have ended.
+        """
         ...
 
     async def find(self, run_id: str) -> RunRecord | None:
@@ -27,17 +33,29 @@ class Runs(Protocol):
         ...
 
     async def claim(
-        self, node: str, *, now: int, limit: int, flows: Collection[str], only: Collection[int] | None = None
+        self,
+        node: str,
+        *,
+        now: int,
+        limit: int,
+        flows: Collection[str],
+        only: Collection[int] | None = None,
+        takes: Takes = ANY,
     ) -> Sequence[RunRecord]:
-        """Take up to `limit` runs that are due, oldest first: QUEUED ones, and WAITING ones whose `wake_at` has come.
+        """Take up to `limit` runs that are due, lowest `rank` first and of one rank the oldest.
 
-        They become RUNNING, owned by `node`, with their epoch one higher. Only runs of `flows` are taken, and only
-        those numbered in `only` when that is given.
+        Those are QUEUED ones, and WAITING ones whose `wake_at` has come. They become RUNNING, owned by `node`, with
+        their epoch one higher. Only runs of `flows` are taken that are not held in their lane, and that fit `takes`;
+        a run of a flow with a pool holds a slot of it as long as it is RUNNING. When `only` is given, those numbered
+        in it are taken, whatever their queue, what they require, and their version.
         """
         ...
 
-    async def next_due(self, *, flows: Collection[str]) -> int | None:
-        """When the next QUEUED or WAITING run of these flows is due; None when no time will make one due."""
+    async def next_due(self, *, flows: Collection[str], takes: Takes = ANY) -> int | None:
+        """When the next run that such a claim could take is due; None when no time will make one due.
+
+        Runs whose pool is full are not looked at: it is the end of another run that makes room for them.
+        """
         ...
 
     async def signal(self, run_id: str, name: str, payload: bytes, *, now: int) -> RunRecord:

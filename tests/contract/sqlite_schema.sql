@@ -35,8 +35,14 @@ CREATE TABLE node (
     pid     INTEGER NOT NULL,
     host    TEXT    NOT NULL,
     started INTEGER NOT NULL,
-    flows   TEXT    NOT NULL,
+    flows   TEXT    NOT NULL, duty TEXT NOT NULL DEFAULT '{}',
     CONSTRAINT node_key PRIMARY KEY (id)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE rate (
+    name TEXT    NOT NULL,
+    next INTEGER NOT NULL,
+    CONSTRAINT rate_key PRIMARY KEY (name)
 ) STRICT, WITHOUT ROWID;
 
 CREATE TABLE run (
@@ -71,7 +77,7 @@ CREATE TABLE run (
     tags          TEXT    NOT NULL,
     params        BLOB    NOT NULL,
     result        BLOB,
-    error         BLOB,
+    error         BLOB, priority INTEGER NOT NULL DEFAULT 5, rank INTEGER NOT NULL DEFAULT 0, queue TEXT NOT NULL DEFAULT 'default', requires TEXT NOT NULL DEFAULT '[]', pool TEXT, lane TEXT, held INTEGER NOT NULL DEFAULT 0,
     CONSTRAINT run_id_unique UNIQUE (id),
     CONSTRAINT run_state_known CHECK (
         state IN ('queued', 'running', 'waiting', 'diverged', 'succeeded', 'failed', 'cancelled')
@@ -127,13 +133,21 @@ CREATE INDEX run_by_end ON run (ended) WHERE ended IS NOT NULL;
 
 CREATE INDEX run_by_flow ON run (flow);
 
+CREATE INDEX run_by_pool ON run (pool) WHERE pool IS NOT NULL AND state = 'running';
+
 CREATE INDEX run_by_state ON run (state);
 
 CREATE INDEX run_cancel_asked ON run (num) WHERE cancel IS NOT NULL AND ended IS NULL;
 
 CREATE INDEX run_children ON run (parent) WHERE parent IS NOT NULL;
 
-CREATE INDEX run_ready ON run (flow, due) WHERE state IN ('queued', 'waiting');
+CREATE INDEX run_held ON run (lane) WHERE held = 1 AND state = 'queued';
+
+CREATE UNIQUE INDEX run_in_lane ON run (lane)
+WHERE lane IS NOT NULL AND held = 0 AND state IN ('queued', 'running', 'waiting');
+
+CREATE INDEX run_ready ON run (flow, queue, requires, version, due, rank)
+WHERE state IN ('queued', 'waiting') AND held = 0 AND due IS NOT NULL;
 
 CREATE INDEX signal_by_run ON signal (run);
 

@@ -22,6 +22,11 @@ SELECT CASE WHEN n % 1000 = 0 THEN 'queued' ELSE 'succeeded' END, CASE WHEN n % 
     CASE WHEN n % 1000 <> 0 THEN n END, 'run-' || n, 'f' || n % 3, '1', '', '', n, '', 1, true,
     CASE WHEN n % 5 = 0 THEN n / 5 END, 0, '', '{}', '{}'
 FROM generate_series(1, 20000) AS n;
+INSERT INTO headrace.run (state, due, owner, pool, id, flow, version, fingerprint, python, created, trace, span,
+    sampled, parent_span, origin, tags, params)
+SELECT 'running', NULL, 'node', CASE WHEN n % 100 = 0 THEN 'p' END, 'now-' || n, 'f3', '1', '', '', n, '', 1, true,
+    0, '', '{}', '{}'
+FROM generate_series(1, 1000) AS n;
 INSERT INTO headrace.journal
 SELECT n / 4 + 1, n % 4, 0, 'task', 'k', 'n', '', 1, 1, 1, 1, 0, 'ok', 'x', NULL, 1
 FROM generate_series(0, 39999) AS n;
@@ -63,15 +68,22 @@ async def plan(connection: Connection, url: str, name: str, values: str) -> str:
 
 
 CLAIM = "'node', 1, '{f1,f2}', 10, 5"
+TAKES = "'{default}', '{}', '{f1}', '{2}'"
+POOLS = "'{f1}', '{p}', '{3}'"
 ENTRY = "1, 1, 1, '', '', '', '', 1, 1, 1, 1, 1, '', '', NULL, 1"
 
 
 @pytest.mark.parametrize(
     ("name", "values", "index"),
     [
-        ("claim_runs", CLAIM, "run_ready"),
-        ("claim_among", f"{CLAIM}, '{{1,2}}'", "run_key"),
-        ("next_due", "'{f1,f2}'", "run_ready"),
+        ("claim_runs", f"{CLAIM}, {TAKES}, {POOLS}", "run_ready"),
+        ("claim_among", f"{CLAIM}, '{{1,2}}', {POOLS}", "run_key"),
+        ("next_due", f"'{{f1,f2}}', {TAKES}", "run_ready"),
+        ("find_in_lane", "'x'", "run_in_lane"),
+        ("find_in_lane", "'x'", "run_held"),
+        ("let_go", "'{x}'", "run_held"),
+        ("let_go", "'{x}'", "run_in_lane"),
+        ("count_slots", "'{x}'", "run_by_pool"),
         ("insert_entry", ENTRY, "run_key"),
         ("insert_fenced_entries", f"{', '.join(['NULL'] * 16)}, '{{1}}', '{{1}}'", "run_key"),
         ("share_runs", "'{1}'", "run_key"),

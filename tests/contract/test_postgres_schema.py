@@ -33,7 +33,10 @@ async def test_eight_programs_at_once_make_the_tables_once(url: str) -> None:
 
 
 async def test_a_migration_that_fails_leaves_nothing(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    broken = [*known, Migration(2, "broken", "CREATE TABLE headrace.extra (x int); CREATE TABLE headrace.run ()", "0")]
+    broken = [
+        *known,
+        Migration(len(known) + 1, "broken", "CREATE TABLE headrace.extra (x int); CREATE TABLE headrace.run ()", "0"),
+    ]
     monkeypatch.setattr("engine.stores.postgres.migrate.migrations", lambda: broken)
     with pytest.raises(StoreError, match="run"):
         await PostgresStore(url).open()
@@ -43,12 +46,15 @@ async def test_a_migration_that_fails_leaves_nothing(url: str, monkeypatch: pyte
 async def test_a_newer_headrace_migrates_an_older_store(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     async with opened(PostgresStore(url)):
         pass
-    second = Migration(2, "extra", "CREATE TABLE headrace.extra (x int);\nCREATE INDEX ON headrace.extra (x);", "0")
+    number = len(known) + 1
+    second = Migration(
+        number, "extra", "CREATE TABLE headrace.extra (x int);\nCREATE INDEX ON headrace.extra (x);", "0"
+    )
     monkeypatch.setattr("engine.stores.postgres.migrate.migrations", lambda: [*known, second])
     async with opened(PostgresStore(url)):
         pass
     assert ("extra",) in await rows(url, TABLES)
-    assert await rows(url, APPLIED) == [(1, "initial"), (2, "extra")]
+    assert await rows(url, APPLIED) == [*((m.version, m.name) for m in known), (number, "extra")]
 
 
 def test_migrations_are_numbered_without_gaps() -> None:

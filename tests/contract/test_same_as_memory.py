@@ -16,6 +16,7 @@ from engine.core.run_life import MOVES
 from engine.model.change import Change, Ended, Exported, Parked, Released
 from engine.model.entry import STARTED, TASK
 from engine.model.errors import HeadraceError
+from engine.model.limits import Pool, Takes
 from engine.model.run import RunRecord, RunState
 from engine.ports.store import Store
 from engine.stores.memory import MemoryStore
@@ -30,6 +31,14 @@ ids = st.sampled_from("abcd")
 nums = st.integers(1, 4)
 times = st.integers(1, 9)
 flows = st.sampled_from([["f"], ["g"], ["f", "g"]])
+lanes = st.none() | st.sampled_from(["x", "y"])
+takes = st.builds(
+    Takes,
+    queues=st.none() | st.just(["q"]),
+    tags=st.sampled_from([[], ["t"]]),
+    pools=st.sampled_from([{}, {"f": Pool("p", 1)}, {"f": Pool("p", 2), "g": Pool("p", 2)}]),
+    elsewhere=st.sampled_from([[], [("f", "2")]]),
+)
 ENDINGS = [RunState.SUCCEEDED, RunState.FAILED, RunState.CANCELLED, RunState.DIVERGED]
 STEPS = {(before, after) for (before, _), after in MOVES.items()}
 
@@ -56,11 +65,22 @@ def acts(draw: st.DrawFn) -> tuple[str, Act]:
     match name:
         case "create":
             due, parent = draw(st.sampled_from([0, 5])), draw(st.none() | nums)
-            run = new_run(run_id, flow=wanted[0], due=due, parent=parent, tags=("t",) if due else ())
-            return f"create {run_id} {due} {parent}", lambda store: store.create(run)
+            where: dict[str, Any] = {
+                "lane": draw(lanes),
+                "occupied": draw(st.sampled_from(["queue", "skip", "replace"])),
+            }
+            sort: dict[str, Any] = {
+                "queue": draw(st.sampled_from("qr")),
+                "requires": draw(st.sampled_from([(), ("t",)])),
+            }
+            sort |= {"version": draw(st.sampled_from("12")), "rank": draw(times)}
+            run = new_run(run_id, flow=wanted[0], due=due, parent=parent, tags=("t",) if due else (), **where, **sort)
+            return f"create {run_id} {due} {parent} {where} {sort}", lambda store: store.create(run)
         case "claim":
-            limit = draw(st.integers(1, 4))
-            return f"claim {now} {wanted}", lambda store: store.claim("node", now=now, limit=limit, flows=wanted)
+            limit, duty, only = draw(st.integers(1, 4)), draw(takes), draw(st.none() | st.just([1, 3]))
+            return f"claim {now} {wanted} {limit} {duty} {only}", lambda store: store.claim(
+                "node", now=now, limit=limit, flows=wanted, only=only, takes=duty
+            )
         case "write":
             change = draw(st.none() | changes(num))
             seq, kind, behind = draw(st.integers(0, 3)), draw(st.sampled_from([TASK, STARTED])), draw(st.integers(0, 9))
@@ -138,6 +158,7 @@ async def _everything(store: Store) -> list[object]:
         await store.cancelled([1, 2, 3, 4]),
         await store.next_due(flows=["f", "g"]),
         await store.next_due(flows=["f"]),
+        await store.next_due(flows=["f", "g"], takes=Takes(queues=["q"], pools={"f": Pool("p", 1)})),
         await store.unfinished(flow="f"),
         await store.list_runs(tag="t", states=[RunState.QUEUED, RunState.FAILED], before=4),
         await store.count_runs(),

@@ -34,12 +34,24 @@ def scanned(found: str) -> list[str]:
     return [line for line in lines if "run_cancel_asked" not in line]  # as good as empty: open requests only
 
 
+TAKES = {"flows": "[]", "queues": None, "tags": "[]", "elsewhere": "[]"}
+CLAIM = {**TAKES, "now": 1, "limit": 1}
+KIND = "flow=? AND queue=? AND requires=? AND version=?"
+
+
 @pytest.mark.parametrize(
     ("name", "parameters", "index"),
     [
-        ("find_due_runs", {"flows": "[]", "now": 1, "limit": 1}, "run_ready (flow=? AND due=?)"),
-        ("find_due_runs", {"flows": "[]", "now": 1, "limit": 1}, "run_ready (flow=? AND due>? AND due<?)"),
-        ("next_due", {"flows": "[]"}, "run_ready (flow=? AND due>?)"),
+        ("find_due_runs", CLAIM, f"run_ready ({KIND} AND due=?)"),
+        ("find_due_runs", CLAIM, f"run_ready ({KIND} AND due>? AND due<?)"),
+        ("find_due_runs", CLAIM, f"run_ready ({KIND.replace('version=?', 'version>?')})"),
+        ("find_due_runs", CLAIM, "run_ready (flow=? AND queue=? AND requires>?)"),
+        ("find_due_runs", CLAIM, "run_ready (flow=? AND queue>?)"),
+        ("next_due", TAKES, f"run_ready ({KIND} AND due>?)"),
+        ("find_in_lane", ("x",), "run_in_lane (lane=?)"),
+        ("find_in_lane", ("x",), "run_held (lane=?)"),
+        ("let_go", ("x",), "run_held (lane=?)"),
+        ("count_slots", {"pool": "p", "run": 1, "key": ""}, "run_by_pool (pool=?)"),
         ("list_cancel_requests", {}, "run_cancel_asked"),
         ("list_owned", ("node",), "run_by_state (state=?)"),
         ("release_owned", ("node",), "run_by_state (state=?)"),
@@ -64,7 +76,7 @@ def test_an_index_serves(connection: sqlite3.Connection, name: str, parameters: 
     [
         ("insert_entry", [1] * 16),
         ("check_epoch", [1, 1]),
-        ("claim_run", {"num": 1, "node": "node", "now": 1}),
+        ("claim_run", {"num": 1, "node": "node", "now": 1, "pool": None}),
         ("end_run", dict.fromkeys(("num", "state", "result", "result_blob", "error", "at"))),
         ("park_run", {"num": 1, "wake_at": 1, "seen_signal": 1, "children": "[]"}),
         ("wake_run", [1]),

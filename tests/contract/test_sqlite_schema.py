@@ -43,7 +43,10 @@ def test_migrating_again_changes_nothing(path: Path) -> None:
 
 
 def test_a_migration_that_fails_leaves_nothing(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    broken = [*migrations(), Migration(2, "broken", "CREATE TABLE extra (x);\nCREATE TABLE run (x);\n", "0")]
+    broken = [
+        *migrations(),
+        Migration(len(migrations_now) + 1, "broken", "CREATE TABLE extra (x);\nCREATE TABLE run (x);\n", "0"),
+    ]
     monkeypatch.setattr("engine.stores.sqlite.migrate.migrations", lambda: broken)
     with pytest.raises(sqlite3.OperationalError, match="run"):
         _migrate(path)
@@ -52,14 +55,15 @@ def test_a_migration_that_fails_leaves_nothing(path: Path, monkeypatch: pytest.M
 
 def test_a_newer_headrace_migrates_an_older_store(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     _migrate(path)
-    second = Migration(2, "extra", "CREATE TABLE extra (x); -- why\nCREATE INDEX extra_x ON extra (x);\n", "0")
-    monkeypatch.setattr("engine.stores.sqlite.migrate.migrations", lambda: [migrations_now[0], second])
+    number = len(migrations_now) + 1
+    second = Migration(number, "extra", "CREATE TABLE extra (x); -- why\nCREATE INDEX extra_x ON extra (x);\n", "0")
+    monkeypatch.setattr("engine.stores.sqlite.migrate.migrations", lambda: [*migrations_now, second])
     _migrate(path)
     assert "extra_x" in _schema(path)
     with closing(sqlite3.connect(path)) as connection:
         assert connection.execute("SELECT version, name FROM schema ORDER BY version").fetchall() == [
-            (1, "initial"),
-            (2, "extra"),
+            *((known.version, known.name) for known in migrations_now),
+            (number, "extra"),
         ]
 
 

@@ -13,6 +13,7 @@ import pytest
 
 from engine import Engine, HeadraceError, flow, task, wait_for
 from engine.model.errors import Fenced
+from engine.model.limits import ANY, Takes
 from engine.model.run import RunState, Signal
 from engine.settings import NodeSettings
 from engine.stores.blobs import MemoryBlobs
@@ -50,9 +51,9 @@ class Counting(SQLiteStore):
 
     asked = 0
 
-    async def next_due(self, *, flows: Collection[str]) -> int | None:
+    async def next_due(self, *, flows: Collection[str], takes: Takes = ANY) -> int | None:
         self.asked += 1
-        return await super().next_due(flows=flows)
+        return await super().next_due(flows=flows, takes=takes)
 
 
 async def test_a_full_node_waits_for_room_without_turning(path: Path) -> None:

@@ -44,7 +44,7 @@ class MemoryNodes(Tables):
 
     async def acquire(self, pool: str, slots: int, *, node: str, run: int, key: str) -> bool:
         self._joined(node)
-        if sum(slot[0] == pool and slot != (pool, run, key) for slot in self._slots) >= slots:
+        if self._held_slots(pool) - ((pool, run, key) in self._slots) >= slots:
             return False
         self._slots[pool, run, key] = node
         return True
@@ -53,7 +53,12 @@ class MemoryNodes(Tables):
         self._slots.pop((pool, run, key), None)
 
     async def holders(self) -> Sequence[tuple[str, int, str, str]]:
-        return [(*slot, node) for slot, node in sorted(self._slots.items())]
+        runs = [
+            (row.pool, row.record.num, "", row.record.owner)
+            for row in self._rows.values()
+            if row.pool is not None and row.record.owner is not None
+        ]
+        return sorted([*runs, *((*slot, node) for slot, node in self._slots.items())])
 
     def _owned(self, node: str) -> list[RunRecord]:
         return [run for run in self._records() if run.state is RunState.RUNNING and run.owner == node]

@@ -6,10 +6,11 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import fields
 
 from engine.model.errors import RunConflict, UnknownRun
+from engine.model.limits import ANY, Takes
 from engine.model.run import ENDED, NewRun, RunRecord, RunState, Signal
 from engine.stores.memory.tables import ASLEEP, Row, Tables
 
-_COPIED = [field.name for field in fields(NewRun) if field.name != "due"]
+_COPIED = [field.name for field in fields(NewRun) if field.name not in ("due", "occupied")]
 
 
 class MemoryRuns(Tables):
@@ -18,6 +19,12 @@ class MemoryRuns(Tables):
     async def create(self, run: NewRun) -> tuple[RunRecord, bool]:
         if run.id in self._nums:
             return self._known(run.id), False
+        before = self._in_lane(run.lane)
+        if before and run.occupied == "skip":
+            return before[0], False
+        if run.occupied == "replace":
+            for other in reversed(before):  # those that wait first, or each would have its turn
+                await self.cancel(other.id, f"replaced by run {run.id}", now=run.created)
         num = next(self._run_nums)
         record = RunRecord(
             num=num,
@@ -32,6 +39,7 @@ class MemoryRuns(Tables):
             result=None,
             result_blob=None,
             error=None,
+            held=bool(self._in_lane(run.lane)),
             **{name: getattr(run, name) for name in _COPIED},
         )
         self._nums[run.id] = num
@@ -48,15 +56,30 @@ class MemoryRuns(Tables):
         return None if row is None else row.record
 
     async def claim(
-        self, node: str, *, now: int, limit: int, flows: Collection[str], only: Collection[int] | None = None
+        self,
+        node: str,
+        *,
+        now: int,
+        limit: int,
+        flows: Collection[str],
+        only: Collection[int] | None = None,
+        takes: Takes = ANY,
     ) -> Sequence[RunRecord]:
-        due = [num for num, when in self._due(flows) if when <= now and (only is None or num in only)]
+        ready = [run for run, when in self._due(flows, takes if only is None else None) if when <= now]
+        due = [run for run in ready if only is None or run.num in only]
         if due:
             self._joined(node)
-        return [self._claim(num, node, now) for num in sorted(due)[:limit]]
+        taken: list[RunRecord] = []
+        for run in sorted(due, key=lambda run: (run.rank, run.num)):
+            pool = takes.pools.get(run.flow)
+            if len(taken) < limit and (pool is None or self._held_slots(pool.name) < pool.slots):
+                taken.append(self._claim(run.num, node, now))
+                self._rows[run.num].pool = None if pool is None else pool.name
+        return taken
 
-    async def next_due(self, *, flows: Collection[str]) -> int | None:
-        return min((when for _, when in self._due(flows)), default=None)
+    async def next_due(self, *, flows: Collection[str], takes: Takes = ANY) -> int | None:
+        full = {flow for flow, pool in takes.pools.items() if self._held_slots(pool.name) >= pool.slots}
+        return min((when for run, when in self._due(flows, takes) if run.flow not in full), default=None)
 
     async def signal(self, run_id: str, name: str, payload: bytes, *, now: int) -> RunRecord:
         run = self._known(run_id)
@@ -93,7 +116,7 @@ class MemoryRuns(Tables):
                 f"run {run_id} of flow {run.flow} is {run.state}: only a diverged run can be queued again"
             )
         self._touch()
-        return self._queue(run.num, ended=None, error=None)
+        return self._queue(run.num, ended=None, error=None, held=bool(self._in_lane(run.lane)))
 
     async def copy_journal(self, source: int, target: int, keys: Collection[str], *, now: int) -> None:
         run = await self.find_num(target)
@@ -116,11 +139,15 @@ class MemoryRuns(Tables):
     def on_change(self, wake: Callable[[], None]) -> Callable[[], None]:
         return self._listeners.add(wake)
 
-    def _due(self, flows: Collection[str]) -> list[tuple[int, int]]:
+    def _due(self, flows: Collection[str], takes: Takes | None) -> list[tuple[RunRecord, int]]:
         return [
-            (num, row.due)
-            for num, row in self._rows.items()
-            if row.record.state in ASLEEP and row.record.flow in flows and row.due is not None
+            (row.record, row.due)
+            for row in self._rows.values()
+            if row.record.state in ASLEEP
+            and row.record.flow in flows
+            and row.due is not None
+            and not row.record.held
+            and (takes is None or _fits(row.record, takes))
         ]
 
     def _claim(self, num: int, node: str, now: int) -> RunRecord:
@@ -128,3 +155,11 @@ class MemoryRuns(Tables):
         run = self._rows[num].record
         started = now if run.started is None else run.started
         return self._update(num, state=RunState.RUNNING, owner=node, epoch=run.epoch + 1, started=started, wake_at=None)
+
+
+def _fits(run: RunRecord, takes: Takes) -> bool:
+    return (
+        (takes.queues is None or run.queue in takes.queues)
+        and {*run.requires} <= {*takes.tags}
+        and (run.flow, run.version) not in takes.elsewhere
+    )

@@ -13,15 +13,20 @@ from engine.model.run import ENDED, LogLine, NodeRecord, RunRecord, RunState, Si
 from engine.stores.listeners import Listeners
 
 ASLEEP = frozenset({RunState.QUEUED, RunState.WAITING})
+UNDER_WAY = ASLEEP | {RunState.RUNNING}
 
 
 @dataclass(slots=True)
 class Row:
-    """A run, and what only the store knows of it: `due` is None when no time will make it due."""
+    """A run, and what only the store knows of it: `due` is None when no time will make it due.
+
+    `pool` is the one of which the run holds a slot while it is running.
+    """
 
     record: RunRecord
     due: int | None
     crash_seq: int = -1
+    pool: str | None = None
 
 
 class Tables:
@@ -78,4 +83,17 @@ class Tables:
         record = self._update(num, state=state, ended=at, owner=None, wake_at=None, **fields)
         if state in ENDED:
             self._wake(record.parent)
+        waiting = self._in_lane(record.lane)
+        if waiting and all(run.held for run in waiting):
+            self._update(waiting[0].num, held=False)
         return record
+
+    def _in_lane(self, lane: str | None) -> list[RunRecord]:
+        """The unfinished runs of a lane, oldest first."""
+        if lane is None:
+            return []
+        return [run for run in self._records() if run.lane == lane and run.state in UNDER_WAY]
+
+    def _held_slots(self, pool: str) -> int:
+        running = sum(row.pool == pool and row.record.state is RunState.RUNNING for row in self._rows.values())
+        return running + sum(slot[0] == pool for slot in self._slots)

@@ -9,7 +9,7 @@ from typing import Final
 from engine.model.change import Adopted, Batch, Change, Ended, Exported, Parked, Released
 from engine.model.entry import Entry
 from engine.model.run import ENDED, LogLine, RunState
-from engine.stores.postgres.connect import Connection, Door
+from engine.stores.postgres.connect import Connection, Door, Row
 from engine.stores.postgres.database import transaction
 from engine.stores.postgres.rows import from_log
 from engine.stores.postgres.statements import statement
@@ -24,6 +24,7 @@ END_RUNS = statement("end_runs")
 PARK_RUN = statement("park_run")
 RELEASE_RUNS = statement("release_runs")
 WAKE_RUNS = statement("wake_runs")
+LET_GO = statement("let_go")
 MARK_EXPORTED = statement("mark_exported")
 ADOPT_VERSION = statement("adopt_version")
 
@@ -59,7 +60,7 @@ async def _write_small(connection: Connection, door: Door, batch: Batch) -> froz
 
 
 async def _write_inside(connection: Connection, door: Door, batch: Batch, mark: int) -> frozenset[int]:
-    fenced, parents = await _lock(connection, door, batch)
+    fenced, locked = await _lock(connection, door, batch)
     entries, changes, logs = batch.entries, batch.changes, batch.logs
     if fenced:
         entries = [entry for entry in entries if entry.run not in fenced]
@@ -72,12 +73,12 @@ async def _write_inside(connection: Connection, door: Door, batch: Batch, mark: 
     if logs:
         await _log(connection, door, logs, mark)
     if changes:
-        await _apply(connection, door, changes, parents)
+        await _apply(connection, door, changes, locked)
     return fenced
 
 
-async def _lock(connection: Connection, door: Door, batch: Batch) -> tuple[frozenset[int], dict[int, int]]:
-    """Lock the runs of a batch; answers those that are fenced, and the parents."""
+async def _lock(connection: Connection, door: Door, batch: Batch) -> tuple[frozenset[int], Sequence[Row]]:
+    """Lock the runs of a batch; answers those that are fenced, and what is locked, parents included."""
     # A run that is not running cannot be ended or parked, even by its last owner.
     moved = {change.num for change in batch.changes if isinstance(change, (Ended, Parked, Released))}
     runs = sorted(batch.epochs)
@@ -92,11 +93,10 @@ async def _lock(connection: Connection, door: Door, batch: Batch) -> tuple[froze
         if row["epoch"] == batch.epochs.get(row["num"])
         and not (row["num"] in moved and row["state"] != RunState.RUNNING)
     }
-    parents = {row["num"]: row["parent"] for row in rows if row["parent"] is not None}
-    return frozenset(run for run in runs if run not in fits), parents
+    return frozenset(run for run in runs if run not in fits), rows
 
 
-async def _apply(connection: Connection, door: Door, changes: Sequence[Change], parents: dict[int, int]) -> None:
+async def _apply(connection: Connection, door: Door, changes: Sequence[Change], locked: Sequence[Row]) -> None:
     sql = door.address.sql
     exported = [(change.num, change.seq) for change in changes if isinstance(change, Exported)]
     released = [change.num for change in changes if isinstance(change, Released)]
@@ -117,9 +117,13 @@ async def _apply(connection: Connection, door: Door, changes: Sequence[Change], 
         rows = [(c.num, c.state.value, c.result, c.result_blob, c.error, c.at) for c in ended]
         await connection.execute(sql(END_RUNS), *_turned(rows, 6))
         # After the parking: a parent may park in the same batch in which its child ends.
-        woken = [parents[change.num] for change in ended if change.state in ENDED and change.num in parents]
+        over, stopped = {c.num for c in ended if c.state in ENDED}, {c.num for c in ended}
+        woken = [row["parent"] for row in locked if row["num"] in over and row["parent"] is not None]
         if woken:
             await connection.execute(sql(WAKE_RUNS), woken)
+        freed = [row["lane"] for row in locked if row["num"] in stopped and row["lane"] is not None]
+        if freed:
+            await connection.execute(sql(LET_GO), freed)
 
 
 async def _log(connection: Connection, door: Door, logs: Sequence[LogLine], mark: int) -> None:

@@ -15,9 +15,6 @@ FIND_SIGNAL = statement("find_signal")
 INSERT_SIGNAL = statement("insert_signal")
 WAKE_RUNS = statement("wake_runs")
 LIST_SIGNALS = statement("list_signals")
-LOCK_FAMILY = statement("lock_family")
-CANCEL_RUN = statement("cancel_run")
-REQUEST_CANCEL = statement("request_cancel")
 LIST_CANCEL_REQUESTS = statement("list_cancel_requests")
 
 
@@ -57,13 +54,7 @@ class PostgresInbox(PostgresRuns):
 
     async def cancel(self, run_id: str, reason: str, *, now: int) -> RunRecord:
         async def work(connection: Connection, _: bool) -> RunRecord:
-            await connection.execute(self._db.sql(LOCK_FAMILY), run_id)
-            run = await self._known(connection, run_id)
-            if await connection.fetch(self._db.sql(CANCEL_RUN), run.num, reason, now):
-                if run.parent is not None:
-                    await connection.execute(self._db.sql(WAKE_RUNS), [run.parent])
-            else:
-                await connection.execute(self._db.sql(REQUEST_CANCEL), run.num, reason)
+            await self._cancel(connection, run_id, reason, now)
             return await self._known(connection, run_id)
 
         run = await self._db.transact(work)

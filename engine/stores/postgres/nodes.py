@@ -11,7 +11,7 @@ from engine.stores.crash_loop import crash_loop
 from engine.stores.postgres.connect import Connection, Row
 from engine.stores.postgres.lease import Leases
 from engine.stores.postgres.part import Part
-from engine.stores.postgres.rows import to_run
+from engine.stores.postgres.rows import duty_of, to_node, to_run
 from engine.stores.postgres.statements import statement
 
 INSERT_NODE = statement("insert_node")
@@ -28,6 +28,7 @@ RESCUE_RUNS = statement("rescue_runs")
 GIVE_UP_RUN = statement("give_up_run")
 LOCK_RUNS = statement("lock_runs")
 WAKE_RUNS = statement("wake_runs")
+LET_GO = statement("let_go")
 
 
 class PostgresNodes(Part):
@@ -42,7 +43,8 @@ class PostgresNodes(Part):
         async def work(connection: Connection) -> bool:
             nonlocal asked
             asked = monotonic()
-            fields = (node.id, node.pid, node.host, node.started, [*node.flows], door.name, door.address.lease)
+            about = (node.id, node.pid, node.host, node.started, [*node.flows])
+            fields = (*about, door.name, door.address.lease, duty_of(node))
             if await connection.fetchval(self._db.sql(INSERT_NODE), *fields) is not None:
                 return True
             # It may be our own row, of an attempt whose answer was lost.
@@ -97,11 +99,7 @@ class PostgresNodes(Part):
 
     async def nodes(self) -> Sequence[NodeRecord]:
         async def work(connection: Connection) -> list[NodeRecord]:
-            return [
-                NodeRecord(id=row["id"], pid=row["pid"], host=row["host"], started=row["started"],
-                           flows=tuple(row["flows"]), alive=row["alive"])
-                for row in await connection.fetch(self._db.sql(LIST_NODES))
-            ]  # fmt: skip
+            return [to_node(row) for row in await connection.fetch(self._db.sql(LIST_NODES))]
 
         return await self._db.query(work)
 
@@ -133,5 +131,7 @@ class PostgresNodes(Part):
         failed = await connection.fetchrow(self._db.sql(GIVE_UP_RUN), num, now, error, crashes, row["progress"])
         if row["parent"] is not None:
             await connection.execute(self._db.sql(WAKE_RUNS), [row["parent"]])
+        if row["lane"] is not None:
+            await connection.execute(self._db.sql(LET_GO), [row["lane"]])
         assert failed is not None  # its row is locked
         return to_run(failed)

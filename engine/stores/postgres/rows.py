@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 
-from engine.model.run import LogLine, NewRun, RunRecord, RunState
+from engine.model.limits import Takes
+from engine.model.run import LogLine, NewRun, NodeRecord, RunRecord, RunState
 from engine.stores.postgres.connect import Row
 
 
@@ -42,11 +44,17 @@ def to_run(row: Row) -> RunRecord:
         tags=tuple(row["tags"]),
         scheduled_for=row["scheduled_for"],
         exported=row["exported"],
+        priority=row["priority"],
+        rank=row["rank"],
+        queue=row["queue"],
+        requires=tuple(row["requires"]),
+        lane=row["lane"],
+        held=row["held"],
     )
 
 
 def from_new_run(run: NewRun) -> Sequence[object]:
-    """The parameters of `insert_run.sql`."""
+    """The parameters of `insert_run.sql`, but for whether the run is held in its lane."""
     return (
         run.id,
         run.flow,
@@ -67,6 +75,45 @@ def from_new_run(run: NewRun) -> Sequence[object]:
         run.origin,
         [*run.tags],
         run.params,
+        run.priority,
+        run.rank,
+        run.queue,
+        [*run.requires],
+        run.lane,
+    )
+
+
+def from_takes(takes: Takes) -> Sequence[object]:
+    """The parameters by which `claim_runs.sql` and `next_due.sql` choose."""
+    return (
+        None if takes.queues is None else [*takes.queues],
+        [*takes.tags],
+        [flow for flow, _ in takes.elsewhere],
+        [version for _, version in takes.elsewhere],
+    )
+
+
+def to_node(row: Row) -> NodeRecord:
+    """The record of one row of `node`."""
+    duty = json.loads(row["duty"])
+    return NodeRecord(
+        id=row["id"],
+        pid=row["pid"],
+        host=row["host"],
+        started=row["started"],
+        flows=tuple(row["flows"]),
+        alive=row["alive"],
+        versions=tuple(duty.get("versions", ())),
+        queues=None if duty.get("queues") is None else tuple(duty["queues"]),
+        tags=tuple(duty.get("tags", ())),
+        concurrency=duty.get("concurrency", 0),
+    )
+
+
+def duty_of(node: NodeRecord) -> str:
+    """What a node tells of itself besides its flows, as JSON."""
+    return json.dumps(
+        {"versions": node.versions, "queues": node.queues, "tags": node.tags, "concurrency": node.concurrency}
     )
 
 

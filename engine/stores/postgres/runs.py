@@ -8,10 +8,12 @@ from time import monotonic
 from typing import Final
 
 from engine.model.errors import Fenced, RunConflict, UnknownRun
+from engine.model.limits import ANY, Takes
 from engine.model.run import NewRun, RunRecord, RunState
 from engine.stores.postgres.connect import Connection, Row
 from engine.stores.postgres.part import Part, token
-from engine.stores.postgres.rows import from_new_run, to_run
+from engine.stores.postgres.pools import lock, room
+from engine.stores.postgres.rows import from_new_run, from_takes, to_run
 from engine.stores.postgres.statements import statement
 
 INSERT_RUN = statement("insert_run")
@@ -28,6 +30,14 @@ CLEAR_JOURNALS = statement("clear_journals")
 COPY_ENTRIES = statement("copy_entries")
 MAKE_DUE = statement("make_due")
 LIST_CHILDREN = statement("list_children")
+ENTER_LANE = statement("enter_lane")
+FIND_IN_LANE = statement("find_in_lane")
+SHARE_HEAD = statement("share_head")
+LET_GO = statement("let_go")
+LOCK_FAMILY = statement("lock_family")
+CANCEL_RUN = statement("cancel_run")
+REQUEST_CANCEL = statement("request_cancel")
+WAKE_RUNS = statement("wake_runs")
 
 LOST_FOR: Final = 120.0
 """Seconds for which a claim without an answer is asked after: no server goes on with one for longer."""
@@ -61,28 +71,73 @@ class PostgresRuns(Part):
     _lost: LostClaims
 
     async def create(self, run: NewRun) -> tuple[RunRecord, bool]:
-        sql, again_sql = self._db.sql(INSERT_RUN), self._db.sql(FIND_RUN)
-        given = from_new_run(run)
         attempts = 0
 
         async def work(connection: Connection) -> tuple[RunRecord, bool] | None:
             nonlocal attempts
             attempts += 1
-            row = await connection.fetchrow(sql, *given)
-            if row is not None:
-                return to_run(row), True
-            row = await connection.fetchrow(again_sql, run.id)
-            if row is None:
-                return None  # forgotten just now: the id is free again
-            # An attempt whose answer was lost may have made it: its trace was drawn for it alone.
-            ours = attempts > 1 and (row["trace"], row["created"]) == (run.trace, run.created)
-            return to_run(row), ours
+            return await self._insert(connection, run, attempts, held=False)
 
-        while (made := await self._db.query(work)) is None:
+        async def into_lane(connection: Connection, _: bool) -> tuple[RunRecord, bool] | None:
+            nonlocal attempts
+            attempts += 1
+            return await self._insert_into_lane(connection, run, attempts)
+
+        while (made := await (self._db.query(work) if run.lane is None else self._db.transact(into_lane))) is None:
             pass
         if made[1]:
             self._bell.touched()
         return made
+
+    async def _insert(
+        self, connection: Connection, run: NewRun, attempts: int, *, held: bool
+    ) -> tuple[RunRecord, bool] | None:
+        row = await connection.fetchrow(self._db.sql(INSERT_RUN), *from_new_run(run), held)
+        if row is not None:
+            return to_run(row), True
+        row = await connection.fetchrow(self._db.sql(FIND_RUN), run.id)
+        if row is None:
+            return None  # forgotten just now: the id is free again
+        # An attempt whose answer was lost may have made it: its trace was drawn for it alone.
+        ours = attempts > 1 and (row["trace"], row["created"]) == (run.trace, run.created)
+        return to_run(row), ours
+
+    async def _insert_into_lane(
+        self, connection: Connection, run: NewRun, attempts: int
+    ) -> tuple[RunRecord, bool] | None:
+        assert run.lane is not None
+        await connection.execute(ENTER_LANE, self._db.address.schema, run.lane)
+        if await connection.fetchrow(self._db.sql(FIND_RUN), run.id) is not None:
+            return await self._insert(connection, run, attempts, held=False)
+        if run.occupied != "queue":
+            before = await connection.fetch(self._db.sql(FIND_IN_LANE), run.lane)
+            if before and run.occupied == "skip":
+                return to_run(before[0]), False
+            for row in reversed(before):  # those that wait first, or each would have its turn
+                await self._cancel(connection, row["id"], f"replaced by run {run.id}", run.created)
+        return await self._insert(connection, run, attempts, held=await self._is_taken(connection, run.lane))
+
+    async def _is_taken(self, connection: Connection, lane: str) -> bool:
+        """Whether it is another run's turn, which then cannot end before this transaction does."""
+        while rows := await connection.fetch(self._db.sql(FIND_IN_LANE), lane):
+            head = next((row["num"] for row in rows if not row["held"]), None)
+            if head is None:
+                return False
+            if await connection.fetchval(self._db.sql(SHARE_HEAD), head) is not None:
+                return True  # else it has just ended, and the next one may have its turn
+        return False
+
+    async def _cancel(self, connection: Connection, run_id: str, reason: str, now: int) -> None:
+        """Cancel a run: at once when none of its code would see it, else by asking its owner. Raises UnknownRun."""
+        await connection.execute(self._db.sql(LOCK_FAMILY), run_id)
+        run = await self._known(connection, run_id)
+        if await connection.fetch(self._db.sql(CANCEL_RUN), run.num, reason, now):
+            if run.parent is not None:
+                await connection.execute(self._db.sql(WAKE_RUNS), [run.parent])
+            if run.lane is not None:
+                await connection.execute(self._db.sql(LET_GO), [run.lane])
+        else:
+            await connection.execute(self._db.sql(REQUEST_CANCEL), run.num, reason)
 
     async def find(self, run_id: str) -> RunRecord | None:
         return await self._find(FIND_RUN, run_id)
@@ -100,14 +155,22 @@ class PostgresRuns(Part):
         return await self._db.query(work)
 
     async def claim(
-        self, node: str, *, now: int, limit: int, flows: Collection[str], only: Collection[int] | None = None
+        self,
+        node: str,
+        *,
+        now: int,
+        limit: int,
+        flows: Collection[str],
+        only: Collection[int] | None = None,
+        takes: Takes = ANY,
     ) -> Sequence[RunRecord]:
         sql = self._db.sql(CLAIM_RUNS if only is None else CLAIM_AMONG)
-        among = () if only is None else ([*only],)
+        among = from_takes(takes) if only is None else ([*only],)
+        pools = {flow: pool for flow, pool in takes.pools.items() if flow in flows}
         found_sql = self._db.sql(FIND_CLAIMED)
         mark: int | None = None
 
-        async def work(connection: Connection) -> list[RunRecord]:
+        async def work(connection: Connection, _: bool = False) -> list[RunRecord]:
             nonlocal mark
             if mark is not None:
                 self._lost.note(mark)
@@ -117,27 +180,35 @@ class PostgresRuns(Part):
                 if rows:
                     self._lost.found({row["claim"] for row in rows})
                     return [to_run(row) for row in rows]
+            free: dict[str, int] = {}
+            if pools:
+                await lock(connection, self._db.address, {pool.name for pool in pools.values()})
+                free = await room(connection, self._db.address, pools)
+            places = ([*pools], [pool.name for pool in pools.values()], [free[flow] for flow in pools])
             mark = token()
-            rows = await connection.fetch(sql, node, now, [*flows], limit, mark, *among)
+            rows = await connection.fetch(sql, node, now, [*flows], limit, mark, *among, *places)
             if not rows[0]["member"]:
                 raise Fenced(
                     f"node {node} has not joined this store, or was declared dead: it must join before it claims"
                 )
             return [to_run(row) for row in rows if row["num"] is not None]
 
-        return await self._db.query(work)
+        return await (self._db.transact(work) if pools else self._db.query(work))
 
-    async def next_due(self, *, flows: Collection[str]) -> int | None:
-        sql = self._db.sql(NEXT_DUE)
-
-        async def work(connection: Connection) -> int | None:
-            due: int | None = await connection.fetchval(sql, [*flows])
+    async def next_due(self, *, flows: Collection[str], takes: Takes = ANY) -> int | None:
+        async def work(connection: Connection, _: bool = False) -> int | None:
+            free = await room(connection, self._db.address, takes.pools) if takes.pools else {}
+            open_to = [flow for flow in flows if free.get(flow, 1) > 0]
+            due: int | None = await connection.fetchval(self._db.sql(NEXT_DUE), open_to, *from_takes(takes))
             return due
 
-        return await self._db.query(work)
+        return await (self._db.transact(work) if takes.pools else self._db.query(work))
 
     async def requeue(self, run_id: str, *, now: int) -> RunRecord:
         async def work(connection: Connection, again: bool) -> RunRecord:
+            lane = (await self._known(connection, run_id)).lane
+            if lane is not None:
+                await connection.execute(ENTER_LANE, self._db.address.schema, lane)
             run = await self._locked(connection, run_id)
             if again and run.state is not RunState.DIVERGED:
                 return run  # the attempt whose answer was lost has done it
@@ -145,7 +216,8 @@ class PostgresRuns(Part):
                 raise RunConflict(
                     f"run {run_id} of flow {run.flow} is {run.state}: only a diverged run can be queued again"
                 )
-            await connection.execute(self._db.sql(REQUEUE_RUN), run.num)
+            held = lane is not None and await self._is_taken(connection, lane)
+            await connection.execute(self._db.sql(REQUEUE_RUN), run.num, held)
             return await self._known(connection, run_id)
 
         run = await self._db.transact(work)

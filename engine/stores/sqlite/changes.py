@@ -17,6 +17,7 @@ END_RUN = statement("end_run")
 PARK_RUN = statement("park_run")
 RELEASE_RUN = statement("release_run")
 WAKE_RUN = statement("wake_run")
+LET_GO = statement("let_go")
 MARK_EXPORTED = statement("mark_exported")
 ADOPT_VERSION = statement("adopt_version")
 INSERT_LOG = statement("insert_log")
@@ -79,8 +80,11 @@ def _apply(connection: sqlite3.Connection, change: Change) -> None:
         case Ended(num, state, result, result_blob, error, at):
             fields = {"num": num, "state": state.value, "result": result, "error": error, "at": at}
             (row,) = connection.execute(END_RUN, {**fields, "result_blob": result_blob}).fetchall()
-            if state in ENDED and row[0] is not None:
-                connection.execute(WAKE_RUN, (row[0],))
+            parent, lane = row
+            if state in ENDED and parent is not None:
+                connection.execute(WAKE_RUN, (parent,))
+            if lane is not None:
+                connection.execute(LET_GO, (lane,))
         case Parked(num, wake_at, seen_signal, children):
             connection.execute(
                 PARK_RUN,

@@ -6,9 +6,9 @@ import sqlite3
 from collections.abc import Collection, Sequence
 
 from engine.model.errors import RunConflict
-from engine.model.run import ENDED, RunRecord, RunState, Signal
+from engine.model.run import ENDED, RunRecord, Signal
 from engine.stores.sqlite.rows import array
-from engine.stores.sqlite.runs import SQLiteRuns, known_run
+from engine.stores.sqlite.runs import SQLiteRuns, cancel_run, known_run
 from engine.stores.sqlite.statements import statement
 
 INSERT_SIGNAL = statement("insert_signal")
@@ -16,8 +16,6 @@ WAKE_RUN = statement("wake_run")
 LIST_SIGNALS = statement("list_signals")
 LAST_SIGNAL = statement("last_signal")
 LIST_NEW_SIGNALS = statement("list_new_signals")
-CANCEL_RUN = statement("cancel_run")
-REQUEST_CANCEL = statement("request_cancel")
 LIST_CANCEL_REQUESTS = statement("list_cancel_requests")
 
 
@@ -55,13 +53,7 @@ class SQLiteInbox(SQLiteRuns):
 
     async def cancel(self, run_id: str, reason: str, *, now: int) -> RunRecord:
         def work(connection: sqlite3.Connection) -> RunRecord:
-            run = known_run(connection, run_id)
-            request = {"num": run.num, "reason": reason, "now": now}
-            if connection.execute(CANCEL_RUN, request).rowcount:
-                if run.parent is not None:
-                    connection.execute(WAKE_RUN, (run.parent,))
-            elif run.state in (RunState.QUEUED, RunState.WAITING, RunState.RUNNING):
-                connection.execute(REQUEST_CANCEL, request)
+            cancel_run(connection, known_run(connection, run_id), reason, now)
             return known_run(connection, run_id)
 
         self._touched = True

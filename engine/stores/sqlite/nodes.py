@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sqlite3
 from collections.abc import Sequence
 
@@ -12,7 +11,7 @@ from engine.stores.crash_loop import crash_loop
 from engine.stores.sqlite.errors import store_error
 from engine.stores.sqlite.locks import NodeLocks
 from engine.stores.sqlite.part import Part
-from engine.stores.sqlite.rows import array, to_run
+from engine.stores.sqlite.rows import array, duty_of, to_node, to_run
 from engine.stores.sqlite.statements import statement
 
 INSERT_NODE = statement("insert_node")
@@ -25,6 +24,7 @@ LAST_PROGRESS = statement("last_progress")
 RESCUE_RUN = statement("rescue_run")
 GIVE_UP_RUN = statement("give_up_run")
 WAKE_RUN = statement("wake_run")
+LET_GO = statement("let_go")
 FREE_SLOTS_OF_NODE = statement("free_slots_of_node")
 
 
@@ -37,7 +37,10 @@ class SQLiteNodes(Part):
         fields = {"id": node.id, "pid": node.pid, "host": node.host, "started": node.started}
 
         def work(connection: sqlite3.Connection) -> bool:
-            return connection.execute(INSERT_NODE, {**fields, "flows": array(node.flows)}).rowcount > 0
+            return (
+                connection.execute(INSERT_NODE, {**fields, "flows": array(node.flows), "duty": duty_of(node)}).rowcount
+                > 0
+            )
 
         # The lock comes first: a row without a held lock is a dead node to everybody else.
         if not self._take(node.id):
@@ -80,11 +83,7 @@ class SQLiteNodes(Part):
 
     async def nodes(self) -> Sequence[NodeRecord]:
         rows = await self._db.query(lambda connection: connection.execute(LIST_NODES).fetchall())
-        return [
-            NodeRecord(pid=row["pid"], host=row["host"], started=row["started"], id=row["id"],
-                       flows=tuple(json.loads(row["flows"])), alive=self._locks.alive(row["id"]))
-            for row in rows
-        ]  # fmt: skip
+        return [to_node(row, alive=self._locks.alive(row["id"])) for row in rows]
 
     def _take(self, node: str) -> bool:
         try:
@@ -114,4 +113,6 @@ def _rescue(connection: sqlite3.Connection, row: sqlite3.Row, *, crash_limit: in
     (failed,) = connection.execute(GIVE_UP_RUN, {**counted, "now": now, "error": error}).fetchall()
     if row["parent"] is not None:
         connection.execute(WAKE_RUN, (row["parent"],))
+    if row["lane"] is not None:
+        connection.execute(LET_GO, (row["lane"],))
     return to_run(failed)

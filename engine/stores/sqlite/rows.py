@@ -6,7 +6,8 @@ import json
 import sqlite3
 from collections.abc import Collection
 
-from engine.model.run import NewRun, RunRecord, RunState
+from engine.model.limits import Takes
+from engine.model.run import NewRun, NodeRecord, RunRecord, RunState
 
 
 def to_run(row: sqlite3.Row) -> RunRecord:
@@ -43,6 +44,12 @@ def to_run(row: sqlite3.Row) -> RunRecord:
         tags=tuple(json.loads(row["tags"])),
         scheduled_for=row["scheduled_for"],
         exported=row["exported"],
+        priority=row["priority"],
+        rank=row["rank"],
+        queue=row["queue"],
+        requires=tuple(json.loads(row["requires"])),
+        lane=row["lane"],
+        held=bool(row["held"]),
     )
 
 
@@ -68,7 +75,45 @@ def from_new_run(run: NewRun) -> dict[str, object]:
         "origin": run.origin,
         "tags": array(run.tags),
         "params": run.params,
+        "priority": run.priority,
+        "rank": run.rank,
+        "queue": run.queue,
+        "requires": array(run.requires),
+        "lane": run.lane,
     }
+
+
+def from_takes(takes: Takes) -> dict[str, object]:
+    """The parameters by which `find_due_runs.sql` and `next_due.sql` choose."""
+    return {
+        "queues": None if takes.queues is None else array(takes.queues),
+        "tags": array(takes.tags),
+        "elsewhere": json.dumps([*takes.elsewhere]),
+    }
+
+
+def to_node(row: sqlite3.Row, *, alive: bool) -> NodeRecord:
+    """The record of one row of `node`."""
+    duty = json.loads(row["duty"])
+    return NodeRecord(
+        id=row["id"],
+        pid=row["pid"],
+        host=row["host"],
+        started=row["started"],
+        flows=tuple(json.loads(row["flows"])),
+        alive=alive,
+        versions=tuple(duty.get("versions", ())),
+        queues=None if duty.get("queues") is None else tuple(duty["queues"]),
+        tags=tuple(duty.get("tags", ())),
+        concurrency=duty.get("concurrency", 0),
+    )
+
+
+def duty_of(node: NodeRecord) -> str:
+    """What a node tells of itself besides its flows, as JSON."""
+    return json.dumps(
+        {"versions": node.versions, "queues": node.queues, "tags": node.tags, "concurrency": node.concurrency}
+    )
 
 
 def array(values: Collection[str] | Collection[int]) -> str:

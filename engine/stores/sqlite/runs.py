@@ -6,9 +6,11 @@ import sqlite3
 from collections.abc import Callable, Collection, Sequence
 
 from engine.model.errors import Fenced, RunConflict, UnknownRun
+from engine.model.limits import ANY, Takes
 from engine.model.run import NewRun, RunRecord, RunState
 from engine.stores.sqlite.part import Part
-from engine.stores.sqlite.rows import array, from_new_run, to_run
+from engine.stores.sqlite.pools import full, with_room
+from engine.stores.sqlite.rows import array, from_new_run, from_takes, to_run
 from engine.stores.sqlite.statements import statement
 
 INSERT_RUN = statement("insert_run")
@@ -25,6 +27,11 @@ CLEAR_JOURNAL = statement("clear_journal")
 COPY_ENTRIES = statement("copy_entries")
 MAKE_DUE = statement("make_due")
 LIST_CHILDREN = statement("list_children")
+FIND_IN_LANE = statement("find_in_lane")
+LET_GO = statement("let_go")
+CANCEL_RUN = statement("cancel_run")
+REQUEST_CANCEL = statement("request_cancel")
+WAKE_RUN = statement("wake_run")
 
 
 class SQLiteRuns(Part):
@@ -35,6 +42,13 @@ class SQLiteRuns(Part):
 
     async def create(self, run: NewRun) -> tuple[RunRecord, bool]:
         def work(connection: sqlite3.Connection) -> tuple[RunRecord, bool]:
+            if run.lane is not None and run.occupied != "queue":
+                known = _one(connection, FIND_RUN, run.id)
+                before = connection.execute(FIND_IN_LANE, (run.lane,)).fetchall() if known is None else []
+                if before and run.occupied == "skip":
+                    return to_run(before[0]), False
+                for other in reversed(before):  # those that wait first, or each would have its turn
+                    cancel_run(connection, to_run(other), f"replaced by run {run.id}", run.created)
             row = connection.execute(INSERT_RUN, from_new_run(run)).fetchone()
             if row is None:
                 return to_run(connection.execute(FIND_RUN, (run.id,)).fetchone()), False
@@ -56,16 +70,23 @@ class SQLiteRuns(Part):
         return await self._db.query(lambda connection: _one(connection, FIND_RUN_BY_NUM, num))
 
     async def claim(
-        self, node: str, *, now: int, limit: int, flows: Collection[str], only: Collection[int] | None = None
+        self,
+        node: str,
+        *,
+        now: int,
+        limit: int,
+        flows: Collection[str],
+        only: Collection[int] | None = None,
+        takes: Takes = ANY,
     ) -> Sequence[RunRecord]:
         wanted = {"flows": array(flows), "now": now, "limit": limit}
 
-        def candidates(connection: sqlite3.Connection) -> list[int]:
+        def candidates(connection: sqlite3.Connection) -> list[tuple[int, str | None]]:
             if only is None:
-                rows = connection.execute(FIND_DUE_RUNS, wanted)
+                rows = connection.execute(FIND_DUE_RUNS, {**wanted, **from_takes(takes)}).fetchall()
             else:
-                rows = connection.execute(FIND_DUE_AMONG, {**wanted, "only": array(only)})
-            return [num for (num,) in rows.fetchall()]
+                rows = connection.execute(FIND_DUE_AMONG, {**wanted, "only": array(only)}).fetchall()
+            return with_room(connection, [(row[0], row[1]) for row in rows], takes.pools)[:limit]
 
         def work(connection: sqlite3.Connection) -> list[RunRecord]:
             if connection.execute(FIND_NODE, (node,)).fetchone() is None:
@@ -73,17 +94,20 @@ class SQLiteRuns(Part):
                     f"node {node} has not joined this store, or was declared dead: it must join before it claims"
                 )
             taken: list[RunRecord] = []
-            for num in due:
-                taken += map(to_run, connection.execute(CLAIM_RUN, {"num": num, "node": node, "now": now}).fetchall())
+            for num, pool in candidates(connection) if takes.pools else due:
+                wanted = {"num": num, "node": node, "now": now, "pool": pool}
+                taken += map(to_run, connection.execute(CLAIM_RUN, wanted).fetchall())
             return taken
 
         # Looking first means that a node with nothing to do never asks for the write lock.
         due = await self._db.query(candidates)
         return await self._db.transact(work) if due else []
 
-    async def next_due(self, *, flows: Collection[str]) -> int | None:
+    async def next_due(self, *, flows: Collection[str], takes: Takes = ANY) -> int | None:
         def work(connection: sqlite3.Connection) -> int | None:
-            row = connection.execute(NEXT_DUE, {"flows": array(flows)}).fetchone()
+            shut = full(connection, takes.pools)
+            open_to = [flow for flow in flows if flow not in takes.pools or takes.pools[flow].name not in shut]
+            row = connection.execute(NEXT_DUE, {"flows": array(open_to), **from_takes(takes)}).fetchone()
             return None if row[0] is None else int(row[0])
 
         return await self._db.query(work)
@@ -138,6 +162,18 @@ def known_run(connection: sqlite3.Connection, run_id: str) -> RunRecord:
     if run is None:
         raise UnknownRun(f"no run has the id {run_id!r} in this store: `headrace runs` lists those there are")
     return run
+
+
+def cancel_run(connection: sqlite3.Connection, run: RunRecord, reason: str, now: int) -> None:
+    """Cancel a run, inside a transaction: at once when none of its code would see it, else by asking its owner."""
+    request = {"num": run.num, "reason": reason, "now": now}
+    if connection.execute(CANCEL_RUN, request).rowcount:
+        if run.parent is not None:
+            connection.execute(WAKE_RUN, (run.parent,))
+        if run.lane is not None:
+            connection.execute(LET_GO, (run.lane,))
+    elif run.state in (RunState.QUEUED, RunState.WAITING, RunState.RUNNING):
+        connection.execute(REQUEST_CANCEL, request)
 
 
 def _one(connection: sqlite3.Connection, sql: str, value: str | int) -> RunRecord | None:

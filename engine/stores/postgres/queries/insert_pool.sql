@@ -1,1 +1,1 @@
-INSERT INTO headrace.pool (name) VALUES ($1) ON CONFLICT DO NOTHING
+INSERT INTO headrace.pool (name) SELECT * FROM unnest($1::text[]) ON CONFLICT DO NOTHING

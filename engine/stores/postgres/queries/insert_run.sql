@@ -2,11 +2,12 @@
 WITH made AS (
     INSERT INTO headrace.run (
         id, flow, version, fingerprint, python, due, created, timeout, scheduled_for, trace, span, sampled,
-        parent, parent_key, parent_span, rerun_of, origin, tags, params
+        parent, parent_key, parent_span, rerun_of, origin, tags, params, priority, rank, queue, requires, lane, held
     )
     SELECT
         $1, $2, $3, $4, $5, $6::bigint, $7::bigint, $8::bigint, $9::bigint, $10, $11::bigint, $12::boolean,
-        $13::bigint, $14, $15::bigint, $16, $17, $18::text[], $19::bytea
+        $13::bigint, $14, $15::bigint, $16, $17, $18::text[], $19::bytea, $20::smallint, $21::bigint, $22, $23::text[],
+        $24, $25::boolean
     WHERE NOT EXISTS (SELECT 1 FROM headrace.run WHERE id = $1)
     ON CONFLICT (id) DO NOTHING
     RETURNING *

@@ -1,3 +1,3 @@
-SELECT id, pid, host, started, flows, expires > clock_timestamp() AS alive
+SELECT id, pid, host, started, flows, duty, expires > clock_timestamp() AS alive
 FROM headrace.node
 ORDER BY started, id COLLATE "C"

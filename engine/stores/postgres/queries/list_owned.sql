@@ -1,5 +1,5 @@
 -- With the last line that is progress. The start of an attempt is none: it would start before every crash.
-SELECT run.num, run.id, run.flow, run.parent, run.crashes, run.crash_seq, coalesce(newest.seq, -1) AS progress
+SELECT run.num, run.id, run.flow, run.parent, run.lane, run.crashes, run.crash_seq, coalesce(newest.seq, -1) AS progress
 FROM headrace.run
 LEFT JOIN LATERAL (
     SELECT seq

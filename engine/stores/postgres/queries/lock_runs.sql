@@ -1,5 +1,5 @@
 -- These runs, and the parents of those that end, in order of number.
-SELECT num, epoch, state, parent
+SELECT num, epoch, state, parent, lane
 FROM headrace.run
 WHERE num = ANY (ARRAY(
     SELECT * FROM unnest($1::bigint[])

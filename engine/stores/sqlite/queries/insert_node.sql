@@ -1,1 +1,2 @@
-INSERT INTO node (id, pid, host, started, flows) VALUES (:id, :pid, :host, :started, :flows) ON CONFLICT DO NOTHING
+INSERT INTO node (id, pid, host, started, flows, duty) VALUES (:id, :pid, :host, :started, :flows, :duty)
+ON CONFLICT DO NOTHING

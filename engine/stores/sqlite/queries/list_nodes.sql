@@ -1,1 +1,1 @@
-SELECT id, pid, host, started, flows FROM node ORDER BY started, id
+SELECT id, pid, host, started, flows, duty FROM node ORDER BY started, id
