@@ -20,6 +20,10 @@ class Nodes(Protocol):
     async def beat(self, node: str) -> None:
         """Say that the node lives. Raises Fenced when it was declared dead meanwhile."""
 
+    async def time(self) -> int | None:
+        """The time for all nodes of this store, in nanoseconds since the epoch; None where they share a machine."""
+        ...
+
     async def rescue(self, *, crash_limit: int, now: int) -> Sequence[RunRecord]:
         """Declare dead nodes dead: free their slots and queue their runs with a higher epoch; answer those runs.
 

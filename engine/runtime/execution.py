@@ -25,6 +25,7 @@ from engine.runtime.performing import INLINE
 from engine.runtime.recording import Closing
 from engine.runtime.scoping import root_task, tasks_of
 from engine.runtime.session import Session, root_scope
+from engine.runtime.unsent import unsent
 from engine.task import Task, TaskOptions
 
 _log = logging.getLogger("headrace.run")
@@ -43,10 +44,8 @@ async def execute(node: Home, record: RunRecord, flow: Flow[..., Any], arrived: 
     session = Session(node, record, flow, journal, signals)
     arrived(session)
     node.telemetry.started(session.identity, record)
-    if unsent := [line for line in journal if line.seq > record.exported and line.epoch > 0]:
-        node.telemetry.recorded(
-            session.identity, unsent
-        )  # what the last owner may not have sent; span ids are the same
+    if lines := unsent(journal, record.exported):
+        node.telemetry.recorded(session.identity, lines)
     try:
         await _stay(node, session, flow)
     finally:

@@ -25,6 +25,7 @@ from engine.ports.clock import Cancellable, Clock
 from engine.ports.store import Store
 from engine.ports.telemetry import WHOLE, RunIdentity, Telemetry
 from engine.runtime import execution, scoping
+from engine.runtime.clock import SystemClock
 from engine.runtime.commit import GroupCommit
 from engine.runtime.ends import Ends
 from engine.runtime.futures import set_within
@@ -33,7 +34,9 @@ from engine.runtime.recording import identity_of
 from engine.runtime.runlog import RunLog
 from engine.runtime.service import Service, supervise
 from engine.runtime.session import Session
+from engine.runtime.shared_clock import SharedClock
 from engine.runtime.slots import Slots
+from engine.runtime.unsent import unsent
 from engine.settings import NodeSettings
 
 _log = logging.getLogger("headrace.node")
@@ -101,6 +104,7 @@ class Node:
             Service("rescue", self._rescue),
             Service("export marks", self._marks),
             Service("pruning", self._pruning),
+            *([Service("time", self.clock.keep)] if isinstance(self.clock, SharedClock) else []),
         ]
 
     async def run(self, ready: Callable[[], None]) -> None:
@@ -115,6 +119,8 @@ class Node:
         self.broken = self._loop.create_future()
         self._log_handler = RunLog(self, self._loop, self.commit.log, self.telemetry.logged)
         watch = LoopWatch(self._loop, self.settings.blocked_after.total_seconds())
+        if isinstance(self.clock, SystemClock) and await (shared := SharedClock(self.store)).set():
+            self.clock = shared
         record = NodeRecord(self.id, os.getpid(), socket.gethostname(), self.clock.now(), tuple(self.flows), alive=True)
         await self.store.join(record)
         scoping.install(self._loop)
@@ -327,10 +333,7 @@ class Node:
         for record in await self.store.list_runs(states=ENDED, limit=SENT_AGAIN):
             if record.exported < WHOLE and record.ended is not None and record.ended > since:
                 identity = identity_of(record)
-                lines = [
-                    line for line in await self.store.read(record.num) if line.seq > record.exported and line.epoch
-                ]
-                if lines:
+                if lines := unsent(await self.store.read(record.num), record.exported):
                     self.telemetry.recorded(identity, lines)
                 self.tell_end(identity, record)
 

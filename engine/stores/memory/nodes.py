@@ -32,6 +32,9 @@ class MemoryNodes(Tables):
         """Declare that a node's process died: what the operating system does for the other stores."""
         self._nodes[node] = replace(self._nodes[node], alive=False)
 
+    async def time(self) -> int | None:
+        return None
+
     async def rescue(self, *, crash_limit: int, now: int) -> Sequence[RunRecord]:
         rescued: list[RunRecord] = []
         for node in [node.id for node in self._nodes.values() if not node.alive]:

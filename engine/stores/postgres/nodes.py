@@ -17,6 +17,7 @@ from engine.stores.postgres.statements import statement
 INSERT_NODE = statement("insert_node")
 FIND_NODE = statement("find_node")
 LIST_NODES = statement("list_nodes")
+TELL_TIME = statement("tell_time")
 DELETE_NODE = statement("delete_node")
 LOCK_OWNED = statement("lock_owned")
 RELEASE_OWNED = statement("release_owned")
@@ -79,6 +80,9 @@ class PostgresNodes(Part):
         if row is None or (node in self._leases.held and row["token"] != self._db.door.name):
             self._leases.drop(node)
             raise Fenced(f"node {node} was declared dead: its runs belong to others now, and it must stop")
+
+    async def time(self) -> int | None:
+        return await self._db.query(lambda connection: connection.fetchval(TELL_TIME))
 
     async def rescue(self, *, crash_limit: int, now: int) -> Sequence[RunRecord]:
         async def work(connection: Connection, _: bool) -> list[RunRecord]:

@@ -69,6 +69,9 @@ class SQLiteNodes(Part):
         if await self._db.query(lambda connection: connection.execute(FIND_NODE, (node,)).fetchone()) is None:
             raise Fenced(f"node {node} was declared dead: its runs belong to others now, and it must stop")
 
+    async def time(self) -> int | None:
+        return None
+
     async def rescue(self, *, crash_limit: int, now: int) -> Sequence[RunRecord]:
         rescued: list[RunRecord] = []
         for node in await self._db.query(lambda connection: connection.execute(LIST_NODES).fetchall()):
