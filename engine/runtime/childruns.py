@@ -78,7 +78,7 @@ async def _end_child(session: Recalling, child: NewRun) -> None:
     reason = f"its parent {session.record.id} was cancelled"
     record = await session.stored(session.host.cancel_child(child.id, reason))
     if record is not None and record.state not in ENDED:
-        await session.outwait(session.host.watch(record.num, patient=True))
+        await session.stored(session.outwait(session.host.watch(record.num, patient=True)))
 
 
 def _child_id(session: Recalling, call: Call[Any], key: str) -> str:

@@ -97,7 +97,7 @@ async def _conclude(node: Home, session: Session, root: asyncio.Task[Any]) -> No
             await _write(
                 node,
                 session,
-                Parked(session.num, session.parked_until, session.inbox.seen, tuple(session.parked_children)),
+                Parked(session.num, session.parked_until, session.parked_seen, tuple(session.parked_children)),
             )
         case Closing.DIVERGED:
             await _diverged(node, session)

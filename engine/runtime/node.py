@@ -141,6 +141,8 @@ class Node:
                 logging.getLogger().removeHandler(self._log_handler)
                 scoping.uninstall(self._loop)
                 self._threads.shutdown(wait=False, cancel_futures=True)
+                if self._due is not None:
+                    self._due.cancel()
                 self._ends.stop(why)
                 await self.store.leave(self.id)
 
@@ -270,7 +272,7 @@ class Node:
             return
 
         def say_so() -> None:
-            if session.num in self.sessions and session.closing is None:
+            if session.closing is None:
                 _log.warning(
                     "run %s of %s was cancelled %s ago and goes on; it ignores its cancellation",
                     session.record.id,
@@ -278,7 +280,7 @@ class Node:
                     self.settings.grace,
                 )
 
-        self._loop.call_later(self.settings.grace.total_seconds(), say_so)
+        session.reminder = self._loop.call_later(self.settings.grace.total_seconds(), say_so)
 
     async def _rescue(self, ready: Callable[[], None]) -> None:
         """Queue the runs of nodes that died."""

@@ -90,7 +90,9 @@ class Recording:
         self._unwritten = 0
         self._behind = False
         self._lone_steps = 0
+        self.reminder: asyncio.TimerHandle | None = None
         self._unwinding: asyncio.TimerHandle | None = None
+        self._lost = False
 
     @property
     def behind(self) -> bool:
@@ -138,7 +140,7 @@ class Recording:
 
     def add(self, line: Entry) -> None:
         """Record a line in the next commit."""
-        if self.closing is not None and self.closing is not Closing.UNWINDING:
+        if self.closing is not None and (self._lost or self.closing is not Closing.UNWINDING):
             return
         self._lines.append(line)
         self.host.commit.touch(self)
@@ -199,6 +201,8 @@ class Recording:
 
     def note_started(self, one: Begun) -> None:
         """An attempt began. Written with the next commit, unless its result is there first."""
+        if self._lost:
+            return
         self._started[one.key] = one
         self.host.commit.touch(self, 0)
 
@@ -231,11 +235,20 @@ class Recording:
 
     def fenced(self) -> None:
         """For the commit: another node owns this run."""
+        self._lose()
         self.close(Closing.FENCED, None)
 
     def unwritable(self, error: Exception) -> None:
         """For the commit: the store failed."""
+        self._lose()
         self.close(Closing.UNWRITABLE, error)
+
+    def _lose(self) -> None:
+        """What gathered behind lines that are lost is not written either: a journal has no holes."""
+        self._lost = True
+        self._lines.clear()
+        self._started.clear()
+        self._turns.clear()
 
     async def stored(self, work: Awaitable[T]) -> T:
         """What the store answers. When it fails the run leaves memory; its code is not told, which could not replay."""
@@ -293,8 +306,9 @@ class Recording:
         """The run is out of memory: what its code asks from now on is an error."""
         self.closing = Closing.ENDED
         self.delivery.close()
-        if self._unwinding is not None:
-            self._unwinding.cancel()
+        for timer in (self.reminder, self._unwinding):
+            if timer is not None:
+                timer.cancel()
 
     def _only_ours(self) -> bool:
         return self.performing == 0 and only_ours(self.delivery.tasks, self.waits, self.delivery)

@@ -41,6 +41,7 @@ class Session(Recalling):
         self.overdue_at = None if record.timeout is None else (record.started or record.created) + record.timeout
         self.park_check: asyncio.TimerHandle | None = None
         self.parked_until: int | None = None
+        self.parked_seen = 0
         self.parked_children: list[int] = []
         self._thread = get_ident()
         for signal in signals:
@@ -214,6 +215,7 @@ class Session(Recalling):
     def park(self) -> None:
         """Leave memory: everything of the flow is cancelled, and `execution` writes what it waits for."""
         self.parked_until = self.wake_at()
+        self.parked_seen = self.inbox.seen  # what comes from here on finds nobody, and is to wake the run
         self.parked_children = list(self.waiting_children)
         self.close(Closing.UNWINDING, None)
 
