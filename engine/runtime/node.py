@@ -16,42 +16,33 @@ from typing import Any, Final
 import anyio
 
 from engine.flow import Flow
-from engine.model.change import Exported, Released
+from engine.model.change import Released
 from engine.model.errors import Fenced, StoreBusy, StoreError, StoreFull, UnknownRun
 from engine.model.limits import Pool
 from engine.model.run import ENDED, NewRun, NodeRecord, RunRecord, RunState, Signal
 from engine.ports.blobs import Blobs
 from engine.ports.clock import Cancellable, Clock
 from engine.ports.store import Store
-from engine.ports.telemetry import WHOLE, RunIdentity, Telemetry
+from engine.ports.telemetry import RunIdentity, Telemetry
 from engine.runtime import execution, scoping
 from engine.runtime.clock import SystemClock
 from engine.runtime.commit import GroupCommit
 from engine.runtime.ends import Ends
+from engine.runtime.exports import Exports
 from engine.runtime.futures import set_within
 from engine.runtime.loopwatch import LoopWatch
-from engine.runtime.recording import identity_of
+from engine.runtime.pruning import Pruning
 from engine.runtime.runlog import RunLog
 from engine.runtime.service import Service, supervise
 from engine.runtime.session import Session
 from engine.runtime.shared_clock import SharedClock
 from engine.runtime.slots import Slots
-from engine.runtime.unsent import unsent
 from engine.settings import NodeSettings
 
 _log = logging.getLogger("headrace.node")
 
-PRUNE_BATCH: Final = 500
-
-SENT_WITHIN: Final = 600 * 10**9
-"""Nanoseconds. A node that starts sends the traces of runs that ended this shortly before once more, if need be."""
-
-SENT_AGAIN: Final = 1_000
-
 LOOKED_AT: Final = 100
 """Runs not in this process's memory whose end is looked for at a time; 2 ms of work. The others have their turn."""
-
-BATCH_PAUSE: Final = 0.05
 
 LOOKS_APART: Final = 0.02
 """Seconds between two looks at the store, however often it says that there is news: each costs some queries."""
@@ -94,7 +85,7 @@ class Node:
         self._stranded: dict[int, int] = {}
         self._background: set[asyncio.Task[None]] = set()
         self._signal_mark = 0
-        self._sent_last: dict[int, int] = {}
+        self._due: Cancellable | None = None
 
     def services(self) -> list[Service]:
         """What a node consists of, in the order of starting."""
@@ -102,8 +93,8 @@ class Node:
             Service("claims", self._claims),
             Service("news", self._news),
             Service("rescue", self._rescue),
-            Service("export marks", self._marks),
-            Service("pruning", self._pruning),
+            Service("exports", self._exports.run),
+            Service("pruning", Pruning(self.store, self.blobs, self.clock, self.settings.keep).run),
             *([Service("time", self.clock.keep)] if isinstance(self.clock, SharedClock) else []),
         ]
 
@@ -115,12 +106,19 @@ class Node:
         self._ends = Ends(self._loop)
         self._threads = ThreadPoolExecutor(self.settings.threads, "headrace-task")
         self._wake = asyncio.Event()
-        self._due: Cancellable | None = None
         self.broken = self._loop.create_future()
         self._log_handler = RunLog(self, self._loop, self.commit.log, self.telemetry.logged)
         watch = LoopWatch(self._loop, self.settings.blocked_after.total_seconds())
         if isinstance(self.clock, SystemClock) and await (shared := SharedClock(self.store)).set():
             self.clock = shared
+        self._exports = Exports(
+            self.store,
+            self.telemetry,
+            self.clock,
+            self.commit,
+            epoch_of=self._epoch_here,
+            sends=self.attach is not None,
+        )
         record = NodeRecord(self.id, os.getpid(), socket.gethostname(), self.clock.now(), tuple(self.flows), alive=True)
         await self.store.join(record)
         scoping.install(self._loop)
@@ -314,55 +312,6 @@ class Node:
             self._stranded.pop(num, None)
             self._wake.set()
 
-    async def _marks(self, ready: Callable[[], None]) -> None:
-        """Note how far the spans of each run have been exported, so that a crash loses none and repeats few."""
-        if self.attach is not None:
-            await self._send_again()
-        ready()
-        while True:
-            await asyncio.sleep(0.5)
-            for num, seq in self.telemetry.exported():
-                session = self.sessions.get(num)
-                epoch = session.epoch if session is not None and session.closing is None else self._sent_last.get(num)
-                if epoch is not None:
-                    self.commit.change(Exported(num, seq), epoch)
-                if seq == WHOLE:
-                    self._sent_last.pop(num, None)
-
-    async def _send_again(self) -> None:
-        """Export what ended runs of the last minutes may have lost when their node died before it was sent."""
-        since = self.clock.now() - SENT_WITHIN
-        for record in await self.store.list_runs(states=ENDED, limit=SENT_AGAIN):
-            if record.exported < WHOLE and record.ended is not None and record.ended > since:
-                identity = identity_of(record)
-                if lines := unsent(await self.store.read(record.num), record.exported):
-                    self.telemetry.recorded(identity, lines)
-                self.tell_end(identity, record)
-
-    def tell_end(self, identity: RunIdentity, record: RunRecord) -> None:
-        """Report the end of a run that is on disk."""
-        if len(self._sent_last) < SENT_AGAIN * 10:
-            self._sent_last[record.num] = record.epoch
-        self.telemetry.ended(
-            identity,
-            record,
-            started=record.started or record.created,
-            ended=record.ended or record.created,
-            outcome=record.state.value,
-            error=record.error,
-        )
-
-    async def _pruning(self, ready: Callable[[], None]) -> None:
-        """Forget finished runs that are old enough, a few at a time."""
-        ready()
-        keep = self.settings.keep
-        while keep is not None:
-            before = self.clock.now() - int(keep / timedelta(microseconds=1)) * 1000
-            count, blobs = await self.store.prune(ended_before=before, limit=PRUNE_BATCH)
-            for name in blobs:
-                await self.blobs.delete(name)
-            await asyncio.sleep(BATCH_PAUSE if count else 60.0)
-
     async def _release_all(self) -> None:
         stays = list(self._stays.values())
         for stay in stays:
@@ -372,6 +321,10 @@ class Node:
         if self._background:
             await asyncio.wait(self._background, timeout=5.0)
         await self.commit.flushed()
+
+    def _epoch_here(self, num: int) -> int | None:
+        session = self.sessions.get(num)
+        return session.epoch if session is not None and session.closing is None else None
 
     # What runs ask of their host -------------------------------------------------------------------------------
 
@@ -465,6 +418,10 @@ class Node:
         task.add_done_callback(self._background.discard)
 
     # What the node hears of its runs ---------------------------------------------------------------------------
+
+    def tell_end(self, identity: RunIdentity, record: RunRecord) -> None:
+        """Report the end of a run that is on disk."""
+        self._exports.ended(identity, record)
 
     def run_ended(self, record: RunRecord) -> None:
         """Tell those who wait for this run's end."""
