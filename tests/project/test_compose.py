@@ -52,3 +52,10 @@ def test_every_service_of_the_readme_is_there() -> None:
         "grafana",
         "prometheus",
     }
+
+
+def test_every_file_that_is_mounted_is_there() -> None:
+    text = COMPOSE.read_text(encoding="utf-8")
+    mounted = [*re.findall(r"\{file: (\S+)\}", text), *re.findall(r"- (\./\S+?):/", text)]
+    assert len(mounted) == 3
+    assert [path for path in mounted if not (ROOT / path).exists()] == []
