@@ -63,10 +63,22 @@ def _ours(task: asyncio.Task[Any], waits: Container[object], turns: Turns) -> bo
         return False  # what is done already, a signal that has come, would be lost with the memory it is in
     if waiter in waits or turns.is_turn(waiter) or isinstance(waiter, asyncio.Task):
         return True
+    if (inside := veiled(waiter)) and all(isinstance(each, asyncio.Task) or each in waits for each in inside):
+        return True
+    return _is_internal(_innermost(task.get_coro()))
+
+
+def veiled(waiter: asyncio.Future[Any]) -> list[object]:
+    """What stands behind the future of a `gather` or a `shield`; nothing behind any other."""
     if type(waiter).__name__ == "_GatheringFuture":
         children: list[object] = getattr(waiter, "_children", [])
-        return all(isinstance(child, asyncio.Task) or child in waits for child in children)
-    return _is_internal(_innermost(task.get_coro()))
+        return children
+    callbacks: list[tuple[Any, Any]] = getattr(waiter, "_callbacks", None) or []
+    for callback, _ in callbacks:
+        if getattr(callback, "__qualname__", "") == "shield.<locals>._outer_done_callback":
+            behind: list[object] = [cell.cell_contents for cell in callback.__closure__]
+            return [each for each in behind if isinstance(each, asyncio.Future)]
+    return []
 
 
 def _under_a_clock(coro: object) -> bool:

@@ -14,7 +14,7 @@ from typing import Any, Final
 from engine.runtime.driving import Driven
 from engine.runtime.futures import awaited_by
 from engine.runtime.node import Node
-from engine.runtime.parking import chain, code_of
+from engine.runtime.parking import chain, code_of, veiled
 from engine.runtime.scoping import ScopedTask
 from engine.runtime.session import Session
 from engine.testing.clock import VirtualClock
@@ -62,9 +62,8 @@ def hangs(task: asyncio.Task[Any], node: Node) -> bool:
         return True
     if isinstance(waiter, asyncio.Task):
         return True
-    if type(waiter).__name__ == "_GatheringFuture":
-        children: list[object] = getattr(waiter, "_children", [])
-        return all(isinstance(child, asyncio.Task) for child in children)
+    if (inside := veiled(waiter)) and all(isinstance(each, asyncio.Task) for each in inside):
+        return True
     code = _innermost(task.get_coro())
     return code is not None and code.co_name not in _REAL_TIME and _file(code).endswith(_ONLY_WITHIN)
 

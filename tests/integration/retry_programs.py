@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from engine import Retry, UnknownOutcome, current, flow, task
+from engine import Retry, RetryLater, UnknownOutcome, current, flow, task
 from tests.integration.process import die_once, note
 
 
@@ -65,6 +65,40 @@ async def repeats() -> str:
     return await again()
 
 
+@task(retry=Retry(attempts=3, delay=timedelta(0)))
+async def asks_for_time() -> int:
+    note("asked", current().attempt)
+    if current().attempt == 1:
+        raise RetryLater("busy", after=timedelta(seconds=1.5))
+    return current().attempt
+
+
+@flow
+async def told_when_to_come_back() -> int:
+    return await asks_for_time()
+
+
+def when_it_likes(error: Exception) -> bool:
+    raise RuntimeError("a predicate of the user's")
+
+
+@task(retry=Retry(attempts=5, delay=timedelta(0), when=when_it_likes))
+async def judged_badly() -> None:
+    note("judged", current().attempt)
+    raise ValueError("the first error")
+
+
+@flow
+async def with_a_predicate_that_raises() -> str:
+    try:
+        await judged_badly()
+    except ValueError as error:
+        note("caught", error, *error.__notes__)
+        await dies()
+        return str(error)
+    return "never"
+
+
 def heard(event: object) -> None:
     note("heard", type(getattr(event, "error", None)).__name__, getattr(event, "task", ""))
 
@@ -93,4 +127,12 @@ async def with_hooks() -> None:
         await dies()
 
 
-FLOWS = (killed_in_its_back_off, asks_after_a_failed_attempt, fails_rather_than_repeat, repeats, with_hooks)
+FLOWS = (
+    killed_in_its_back_off,
+    asks_after_a_failed_attempt,
+    fails_rather_than_repeat,
+    repeats,
+    with_hooks,
+    told_when_to_come_back,
+    with_a_predicate_that_raises,
+)

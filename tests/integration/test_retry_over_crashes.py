@@ -28,6 +28,24 @@ def test_a_kill_during_the_back_off_costs_no_attempt_and_keeps_the_time(processe
     assert again[0] - failed[0] >= 1.5e9
 
 
+def test_a_delay_that_the_exception_asks_for_is_kept_over_a_kill(processes: Processes) -> None:
+    child = processes.start("one_run", MODULE, "told_when_to_come_back")
+    processes.wait_until(lambda: processes.rows("SELECT 1 FROM journal WHERE kind = 'attempt'"))
+    processes.crash(child)
+    processes.finish(processes.start("one_run", MODULE, "told_when_to_come_back"))
+    assert processes.ledger == ["asked 1", "asked 2", "result 2"]
+    ((failed,),) = processes.rows("SELECT ended FROM journal WHERE kind = 'attempt'")
+    ((done,),) = processes.rows("SELECT ended FROM journal WHERE kind = 'task'")
+    assert done - failed >= 1.5e9
+
+
+def test_a_predicate_that_raises_ends_the_retries_and_the_flow_gets_the_first_error(processes: Processes) -> None:
+    ledger = resumed(processes, "with_a_predicate_that_raises")
+    assert ledger[0] == "judged 1"
+    assert ledger[1].startswith("caught the first error Retry(when=...) of task judged_badly raised RuntimeError(")
+    assert ledger[2:] == [ledger[1], "result 'the first error'"], "not tried again, before and after the crash"
+
+
 def test_ask_counts_the_attempts_that_failed(processes: Processes) -> None:
     ledger = resumed(processes, "asks_after_a_failed_attempt")
     assert ledger == ["launch 1", "launch 2", "asked True True", "result 'looked it up'"]

@@ -69,3 +69,18 @@ async def test_who_may_leave_memory(
     assert only_ours([task], [waiter], NoTurns()) is may_leave
     waiter.set_result(None)
     await task
+
+
+@pytest.mark.parametrize("foreign", [False, True], ids=["of a task", "of something else"])
+async def test_a_shield_is_seen_through(foreign: bool) -> None:
+    elsewhere = asyncio.get_running_loop().create_future()
+    inner = elsewhere if foreign else asyncio.ensure_future(ours(elsewhere))
+
+    async def shielded() -> None:
+        await asyncio.shield(inner)
+
+    task = asyncio.create_task(shielded())
+    await asyncio.sleep(0)
+    assert only_ours([task], [], NoTurns()) is not foreign
+    elsewhere.set_result(None)
+    await task
