@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from contextlib import AsyncExitStack
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Literal, Self, TypeVar, cast
+from typing import Any, Final, Literal, Self, TypeVar, cast
 
 from engine import codeprint
 from engine.client import Client, RunHandle
@@ -28,6 +28,9 @@ from engine.settings import NodeSettings
 R = TypeVar("R")
 
 Durability = Literal["process", "power"]
+
+FAREWELL: Final = 5.0
+"""Seconds that a backend which is slow or down gets to take the last spans; what it did not get is told and kept."""
 
 
 class Engine(Client):
@@ -105,7 +108,7 @@ class Engine(Client):
                 if error is None and not self._serving.cancelled():
                     self._serving.result()
         finally:
-            await self.node.telemetry.close(5.0)
+            await self.node.telemetry.close(FAREWELL)
             await self.store.close()
 
     async def run(self, call: Any, *, id: str | None = None) -> Any:

@@ -150,7 +150,14 @@ def _wait(retry_after: str | None) -> float | None:
 def _connector(to: Destination, scheme: str, host: str, port: int | None) -> Callable[[], http.client.HTTPConnection]:
     if scheme == "http":
         return lambda: http.client.HTTPConnection(host, port)
-    context = ssl.create_default_context(cafile=to.authorities)
+    try:
+        context = ssl.create_default_context(cafile=to.authorities)
+    except OSError as error:
+        raise ValueError(f"OTEL_EXPORTER_OTLP_CERTIFICATE: {to.authorities} has no certificates: {error}") from error
     if to.certificate:
-        context.load_cert_chain(to.certificate, to.key)
+        try:
+            context.load_cert_chain(to.certificate, to.key)
+        except OSError as error:
+            files = f"{to.certificate}{f' with {to.key}' if to.key else ''}"
+            raise ValueError(f"OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE: {files} cannot be used: {error}") from error
     return lambda: http.client.HTTPSConnection(host, port, context=context)

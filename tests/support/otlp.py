@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import gzip
 import json
+import ssl
 import sys
 import threading
 from collections import deque
@@ -138,10 +139,14 @@ def check_whole(trace: Trace, *, joined: str = "", repeats: bool = False) -> Spa
 
 
 class Receiver:
-    """The backend. Use as a context manager; `stop` and `start` again to take it down for a while, on one port."""
+    """The backend. Use as a context manager; `stop` and `start` again to take it down for a while, on one port.
 
-    def __init__(self, port: int = 0) -> None:
+    With `tls` it speaks HTTPS.
+    """
+
+    def __init__(self, port: int = 0, tls: ssl.SSLContext | None = None) -> None:
         self.port = port
+        self.tls = tls
         self.spans: list[Span] = []
         self.logs: list[Log] = []
         self.requests: list[tuple[str, Mapping[str, str], int]] = []
@@ -155,7 +160,7 @@ class Receiver:
 
     @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self.port}"
+        return f"{'http' if self.tls is None else 'https'}://127.0.0.1:{self.port}"
 
     @property
     def environment(self) -> dict[str, str]:
@@ -219,7 +224,7 @@ class Receiver:
                 connections.discard(task)
                 writer.close()
 
-        server = await asyncio.start_server(connected, "127.0.0.1", self.port)
+        server = await asyncio.start_server(connected, "127.0.0.1", self.port, ssl=self.tls)
         self.port = server.sockets[0].getsockname()[1]
         ready.set()
         await self._stopping.wait()
