@@ -141,7 +141,7 @@ class _Stage:
     async def release(self, pool: Pool, run: int, key: str) -> None:
         raise AssertionError("a rehearsal takes no slots")
 
-    async def start_child(self, run: NewRun) -> RunRecord:
+    def start_child(self, run: NewRun) -> asyncio.Future[RunRecord]:
         raise AssertionError("a rehearsal starts no runs")
 
     def watch(self, num: int, *, patient: bool = False) -> asyncio.Future[RunRecord]:
@@ -149,6 +149,9 @@ class _Stage:
 
     async def cancel_child(self, run_id: str, reason: str) -> RunRecord | None:
         raise AssertionError("a rehearsal cancels nothing")
+
+    def news(self) -> None:
+        raise AssertionError("a rehearsal writes nothing")
 
     async def load(self, data: bytes, blob: str | None) -> bytes:
         return data if blob is None else await self._blobs.get(blob)

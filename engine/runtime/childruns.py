@@ -48,16 +48,20 @@ STEP_CODES.add(step.__code__)
 async def _performed(session: Recalling, call: Call[Any], scope: RunScope, key: str, span: int, text: str) -> Entry:
     began = session.host.clock.now()
     new = _child_of(session, call, scope, key, span, began)
+    starting: asyncio.Future[RunRecord] | None = None
     try:
         reused = await session.admit(key, call.flow.name, text, scope)
         if reused is not None:
             return reused
         session.make_room()
         if session.behind:
-            await session.host.commit.flushed()
-        child = await session.stored(session.host.start_child(new))
+            await session.on_disk()
+        starting = session.host.start_child(new)
+        child = await session.stored(asyncio.shield(starting))
         ended = child if child.state in ENDED else await _end_of(session, child)
     except asyncio.CancelledError:
+        if starting is not None:  # a child that is on its way into the store cannot be told yet
+            await session.stored(session.outwait(starting))
         await _end_child(session, new)
         if session.closing is None and scope.body is None:
             await session.call_off(partial(_line, session, scope, key, call.flow.name, text, span, began, None))
@@ -77,8 +81,14 @@ async def _end_child(session: Recalling, child: NewRun) -> None:
         return
     reason = f"its parent {session.record.id} was cancelled"
     record = await session.stored(session.host.cancel_child(child.id, reason))
-    if record is not None and record.state not in ENDED:
+    if record is None or record.state in ENDED:
+        return
+    session.outwaited[record.num] = None
+    session.host.news()  # there may be no room for the child but this run's own
+    try:
         await session.stored(session.outwait(session.host.watch(record.num, patient=True)))
+    finally:
+        session.outwaited.pop(record.num, None)
 
 
 def _child_id(session: Recalling, call: Call[Any], key: str) -> str:

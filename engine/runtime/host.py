@@ -64,11 +64,12 @@ class Host(Protocol):
     async def acquire(self, pool: Pool, run: int, key: str) -> None:
         """Wait for a slot. Cancelling gives up the place in the line."""
 
-    async def release(self, pool: Pool, run: int, key: str) -> None:
-        """Give a slot back."""
+    def release(self, pool: Pool, run: int, key: str) -> Coroutine[Any, Any, None]:
+        """Give a slot back; to be awaited. From the call on, asking for it again waits until it is back."""
+        ...
 
-    async def start_child(self, run: NewRun) -> RunRecord:
-        """Create a child run, or find it."""
+    def start_child(self, run: NewRun) -> asyncio.Future[RunRecord]:
+        """Create a child run, or find it. Goes on when whoever waits for it is cancelled."""
         ...
 
     def watch(self, num: int, *, patient: bool = False) -> asyncio.Future[RunRecord]:
@@ -78,6 +79,9 @@ class Host(Protocol):
     async def cancel_child(self, run_id: str, reason: str) -> RunRecord | None:
         """Ask for cancellation of a child run, and say what became of it; None when there is no such run."""
         ...
+
+    def news(self) -> None:
+        """Somebody in this process wrote to the store, or made room for a run."""
 
     async def load(self, data: bytes, blob: str | None) -> bytes:
         """A value of the journal, wherever it is kept."""

@@ -83,7 +83,7 @@ class Node:
         self._stays: dict[int, asyncio.Task[None]] = {}
         self._called_off: dict[int, str] = {}
         self._stranded: dict[int, int] = {}
-        self._background: set[asyncio.Task[None]] = set()
+        self._background: set[asyncio.Task[Any]] = set()
         self._signal_mark = 0
         self._due: Cancellable | None = None
 
@@ -139,8 +139,7 @@ class Node:
                 logging.getLogger().removeHandler(self._log_handler)
                 scoping.uninstall(self._loop)
                 self._threads.shutdown(wait=False, cancel_futures=True)
-                if self._due is not None:
-                    self._due.cancel()
+                self._call_off_alarm()
                 self._ends.stop(why)
                 await self.store.leave(self.id)
 
@@ -153,7 +152,7 @@ class Node:
             self._wake.clear()
             room = self.settings.concurrency - len(self._stays)
             try:
-                claimed = await self._claim(min(room, 100)) if room > 0 else ()
+                claimed = await (self._claim(min(room, 100)) if room > 0 else self._claim_children())
             except (StoreBusy, StoreFull) as error:
                 await self._bear_with(error)
                 continue
@@ -171,15 +170,29 @@ class Node:
             self.id, now=self.clock.now(), limit=limit, flows=self.flows.keys(), only=self.only
         )
 
+    async def _claim_children(self) -> Sequence[RunRecord]:
+        """Where there is no room: a run that cannot leave before its child has ended gives its place to the child."""
+        parents = [session.outwaited for session in self.sessions.values() if session.outwaited]
+        children = {num for parent in parents for num in parent if num not in self._stays}
+        places = self.settings.concurrency + len(parents) - len(self._stays)
+        if not children or places <= 0:
+            return ()
+        return await self.store.claim(
+            self.id, now=self.clock.now(), limit=places, flows=self.flows.keys(), only=children
+        )
+
     async def _bear_with(self, error: StoreError) -> None:
         """The store cannot write for now. It may soon: a node that gave up would take all its runs with it."""
         _log.error("the store cannot write, trying again: %s", error)
         await asyncio.sleep(self.settings.rescue_every.total_seconds())
 
-    async def _set_alarm(self) -> None:
+    def _call_off_alarm(self) -> None:
         if self._due is not None:
             self._due.cancel()
             self._due = None
+
+    async def _set_alarm(self) -> None:
+        self._call_off_alarm()
         when = await self.store.next_due(flows=self.flows.keys())
         if when is not None and (self.only is None or when > self.clock.now()):
             self._due = self.clock.call_at(when, self._wake.set)
@@ -319,7 +332,9 @@ class Node:
         if stays:
             await asyncio.wait(stays)
         if self._background:
-            await asyncio.wait(self._background, timeout=5.0)
+            _, stubborn = await asyncio.wait(self._background, timeout=5.0)
+            for task in stubborn:
+                task.cancel()  # what it wanted of the store is done by leaving
         await self.commit.flushed()
 
     def _epoch_here(self, num: int) -> int | None:
@@ -367,10 +382,17 @@ class Node:
     async def acquire(self, pool: Pool, run: int, key: str) -> None:
         await self._slots.acquire(pool, run, key)
 
-    async def release(self, pool: Pool, run: int, key: str) -> None:
-        await self._slots.release(pool, run, key)
+    def release(self, pool: Pool, run: int, key: str) -> Coroutine[Any, Any, None]:
+        return self._slots.release(pool, run, key)
 
-    async def start_child(self, run: NewRun) -> RunRecord:
+    def start_child(self, run: NewRun) -> asyncio.Future[RunRecord]:
+        starting = self._loop.create_task(self._start_child(run), name=f"headrace start {run.id}", context=Context())
+        self._background.add(starting)
+        starting.add_done_callback(self._background.discard)
+        starting.add_done_callback(_heard)
+        return starting
+
+    async def _start_child(self, run: NewRun) -> RunRecord:
         record, _ = await self.store.create(run)
         if self.only is not None:
             self.only.add(record.num)
@@ -396,8 +418,15 @@ class Node:
     def watch(self, num: int, *, patient: bool = False) -> asyncio.Future[RunRecord]:
         future = self._ends.wait(num, patient=patient)
         if num not in self._stays and not future.done():
-            self.background(self._check_watched(num), f"look at run {num}")
+            self.background(self._look_at(num), f"look at run {num}")
         return future
+
+    async def _look_at(self, num: int) -> None:
+        try:
+            await self._check_watched(num)
+        except StoreError as error:
+            _log.warning("run number %s could not be looked at, trying again: %s", num, error)
+            self._ends.changed(self._stays)
 
     async def _check_watched(self, num: int) -> None:
         record = await self.store.find_num(num)
@@ -442,6 +471,12 @@ class Node:
     def news(self) -> None:
         """Somebody in this process wrote to the store."""
         self._wake.set()
+
+
+def _heard(task: asyncio.Task[Any]) -> None:
+    """Whoever waited for this may have been cancelled; asyncio need not complain that nobody heard of its failure."""
+    if not task.cancelled():
+        task.exception()
 
 
 def blob_name(run_id: str, key: str, data: bytes) -> str:

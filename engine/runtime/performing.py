@@ -112,7 +112,7 @@ async def _once(one: Step) -> Outcome:
     """The common case: an async function, one attempt, no options."""
     session = one.session
     if session.behind:
-        await session.host.commit.flushed()
+        await session.on_disk()
     if session.replay is not None and (history := session.history(one.key)) is not None:
         one.attempt = len(history.attempts) + 1
     one.began = one.attempt_began = session.host.clock.now()
@@ -156,7 +156,7 @@ async def _with_options(one: Step) -> Outcome:
         try:
             await _until(session, wait_until)
             if session.behind and not options.pure:
-                await session.host.commit.flushed()
+                await session.on_disk()
             data, value = await _attempt(one)
             break
         except asyncio.CancelledError:
@@ -204,7 +204,7 @@ async def _attempt(one: Step) -> tuple[bytes, Any]:
         one.attempt_began = session.host.clock.now()
         if options.on_unknown != "retry":
             session.note_started(one)
-            await session.host.commit.flushed()
+            await session.on_disk()
         if one.task.is_async:
             result = await timed(one, body(one))
         else:
@@ -238,7 +238,7 @@ async def _record_attempt(one: Step, error: Exception, at: int, wait_until: int)
     session.add(
         one.line(kinds.ATTEMPT, kinds.ERROR, value, at=at, started=one.attempt_began, span=span, parent=one.span)
     )
-    await session.host.commit.flushed()
+    await session.on_disk()
 
 
 async def _until(session: Recalling, when: int) -> None:

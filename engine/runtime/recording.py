@@ -81,6 +81,7 @@ class Recording:
         self.waits: dict[asyncio.Future[Any], int | None] = {}
         self.deadlines = 0
         self.waiting_children: dict[int, None] = {}
+        self.outwaited: dict[int, None] = {}
         self.performing = 0
         self.group = self.replay.last_group + 1 if self.replay else 0
         self._seq = self.replay.last_seq + 1 if self.replay else 0
@@ -159,7 +160,7 @@ class Recording:
                 self.group += 1
                 return
             self.add(line)
-            await commit.flushed()
+            await self.on_disk()
         elif self.settle_now(line, me):
             if self._lone_steps % BREATH == 0:
                 await asyncio.sleep(0)
@@ -198,6 +199,12 @@ class Recording:
         self._turns.append(react)
         self.add(line())
         self.host.commit.flush()
+
+    async def on_disk(self) -> None:
+        """Return when everything recorded is on disk. Raises CancelledError when it is not, and never will be."""
+        await self.host.commit.flushed()
+        if self.closing is not None:  # told at once, a run is not interrupted before it waits for something
+            raise asyncio.CancelledError(self.closing.value)
 
     def note_started(self, one: Begun) -> None:
         """An attempt began. Written with the next commit, unless its result is there first."""

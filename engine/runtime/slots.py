@@ -3,14 +3,22 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections import defaultdict, deque
-from typing import Final
+from collections.abc import Coroutine
+from typing import Any, Final
 
+from engine.model.errors import Fenced, StoreError
 from engine.model.limits import Pool
 from engine.ports.pools import Pools
 
+_log = logging.getLogger("headrace.node")
+
 ASK_AGAIN: Final = 0.05
 """Seconds between two looks at a pool that others may hold. Its users take longer than that, or need no pool."""
+
+GIVE_BACK_AGAIN: Final = 0.5
+"""Seconds between two attempts to give a slot back to a store that fails. A slot that is kept is missing everywhere."""
 
 
 class Slots:
@@ -20,9 +28,12 @@ class Slots:
         self._pools = pools
         self._node = node
         self._lines: defaultdict[str, deque[asyncio.Event]] = defaultdict(deque)
+        self._returning: dict[tuple[str, int, str], asyncio.Event] = {}
 
     async def acquire(self, pool: Pool, run: int, key: str) -> None:
         """Wait for a slot. Cancelling gives up the place in the line."""
+        while (returned := self._returning.get((pool.name, run, key))) is not None:
+            await returned.wait()  # else the slot of this attempt would go back with that of the one before
         line = self._lines[pool.name]
         if not line and await self._take(pool, run, key):
             return
@@ -42,10 +53,27 @@ class Slots:
             line.remove(turn)
             self._call_next(pool.name)
 
-    async def release(self, pool: Pool, run: int, key: str) -> None:
-        """Give a slot back."""
-        await self._pools.release(pool.name, run=run, key=key)
-        self._call_next(pool.name)
+    def release(self, pool: Pool, run: int, key: str) -> Coroutine[Any, Any, None]:
+        """Give a slot back, however long that takes. From the call on, the same holder waits with asking again."""
+        returned = self._returning[pool.name, run, key] = asyncio.Event()
+        return self._give_back(pool.name, run, key, returned)
+
+    async def _give_back(self, pool: str, run: int, key: str, returned: asyncio.Event) -> None:
+        try:
+            while True:
+                try:
+                    await self._pools.release(pool, run=run, key=key)
+                    return
+                except Fenced:
+                    return  # it went with everything else that this node had
+                except StoreError as error:
+                    _log.warning("a slot of pool %s could not be given back, trying again: %s", pool, error)
+                await asyncio.sleep(GIVE_BACK_AGAIN)
+        finally:
+            returned.set()
+            if self._returning.get((pool, run, key)) is returned:
+                del self._returning[pool, run, key]
+            self._call_next(pool)
 
     async def _take(self, pool: Pool, run: int, key: str) -> bool:
         return await self._pools.acquire(pool.name, pool.slots, node=self._node, run=run, key=key)
