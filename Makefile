@@ -35,6 +35,15 @@ check: set-up services format-check lint types arrows docs-check ## what must ho
 bench: set-up ## measure the claims beside their limits; the table goes to bench/
 	$(BIN)/python -m bench $(ARGS)
 
+# How long, which battle once more, and on what: make chaos SECONDS=600 SEED=7 STORE=sqlite
+SECONDS ?= 60
+SEED    ?=
+STORE   ?= postgres
+
+.PHONY: chaos
+chaos: set-up services ## nodes under kills, freezes, cuts and restarts, checked afterwards; SECONDS= SEED= STORE=postgres|sqlite
+	$(BIN)/python -m tests.chaos --seconds $(SECONDS) --store $(STORE) $(if $(SEED),--seed $(SEED)) $(ARGS)
+
 .PHONY: services
 services: ## start what the tests need beside Python
 	@scripts/services.sh

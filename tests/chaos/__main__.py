@@ -24,6 +24,7 @@ def main() -> int:
     parser.add_argument("--in-hand", type=int, default=24)
     parser.add_argument("--lease", type=float, default=2.0)
     parser.add_argument("--only", default="", help=f"some of: {', '.join(script.KINDS)}")
+    parser.add_argument("--pace", type=float, default=0.85)
     parser.add_argument("--server-every", type=float, default=5.0)
     parser.add_argument("--folder", type=Path, default=None, help="where ledger and logs stay; else they are deleted")
     parser.add_argument("--no-log", action="store_true", help="do not add to tests/chaos/log.jsonl")
@@ -43,6 +44,7 @@ def main() -> int:
         in_hand=given.in_hand,
         weights=wanted(script.FILE_FAULTS if sqlite else script.NODE_FAULTS),
         server_weights={} if sqlite else wanted(script.SERVER_FAULTS),
+        pace=given.pace,
         server_every=given.server_every,
         client_cuts=not only or script.CUT in only,
     )

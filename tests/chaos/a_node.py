@@ -87,10 +87,16 @@ def main(orders: Orders) -> int:
     return 0
 
 
+def _say_what_waits() -> None:
+    for task in asyncio.all_tasks():
+        task.print_stack(file=sys.stderr)
+
+
 async def _serve(orders: Orders) -> None:
     ledger = flows.keep_in(Path(orders.ledger))
     stop = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
+    asyncio.get_running_loop().add_signal_handler(signal.SIGUSR1, _say_what_waits)
     engine = Engine(orders.url, flows=flows.FLOWS, settings=SETTINGS, clock=JumpingClock(Path(orders.clock)))
     engine.node.telemetry = Witness(engine.node.telemetry, ledger, engine.node.id)
     async with engine:

@@ -18,7 +18,7 @@ from tests.chaos.arena import Arena
 from tests.chaos.checker import Evidence, Finding, check
 from tests.chaos.history import History
 from tests.chaos.latency import Latencies, latencies
-from tests.chaos.ledger import Line, Tail
+from tests.chaos.ledger import Ledger, Line, Tail
 from tests.chaos.processes import Nursery
 from tests.chaos.sight import ENDED
 from tests.chaos.slots import Record, Slot, cut
@@ -32,7 +32,11 @@ PEACE: Final = 60.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """What to do. The same plan has the same faults, runs and signals in the same order."""
+    """What to do. The same plan has the same faults, runs and signals in the same order.
+
+    `pace` and `server_every` are the mean pauses before faults of a node and of the server, in seconds. It goes on
+    for `seconds`, and up to four times as long where a slow machine has not had so many faults `at_least`.
+    """
 
     seed: int
     seconds: float
@@ -40,7 +44,9 @@ class Plan:
     in_hand: int = 24
     weights: dict[str, int] = field(default_factory=lambda: dict(script.NODE_FAULTS))
     server_weights: dict[str, int] = field(default_factory=lambda: dict(script.SERVER_FAULTS))
+    pace: float = 0.85
     server_every: float = 5.0
+    at_least: dict[str, int] = field(default_factory=dict[str, int])
     client_cuts: bool = True
 
 
@@ -75,10 +81,13 @@ class _Battle:
         self._history = History()
         self._traces = Traces()
         self._tail = Tail(folder / "ledger")
+        self._ledger = Ledger(folder / "ledger")
         self._ended: set[str] = set()
 
     async def fight(self) -> Outcome:
         async with AsyncExitStack() as stack:
+            stack.callback(self._tail.close)
+            stack.callback(self._ledger.close)
             receiver = stack.enter_context(Receiver())
             receiver.on_arrival = self._traces.take
             await self._arena.open()
@@ -119,11 +128,12 @@ class _Battle:
         slots = [
             Slot(
                 number,
-                script.for_node(plan.seed, number, plan.weights),
+                script.for_node(plan.seed, number, plan.weights, plan.pace),
                 arena=self._arena,
                 nursery=self._nursery,
                 folder=self._folder,
                 record=self._record,
+                ledger=self._ledger,
                 over=self._over,
             )
             for number in range(plan.slots)
@@ -135,11 +145,12 @@ class _Battle:
             suffering.append(asyncio.ensure_future(self._trouble_server()))
         if plan.client_cuts and self._arena.proxy(-1) is not None:
             suffering.append(asyncio.ensure_future(self._trouble_client()))
-        asyncio.get_running_loop().call_later(plan.seconds, self._over.set)
-        broken, _ = await asyncio.wait([working, *suffering], timeout=plan.seconds, return_when=asyncio.FIRST_EXCEPTION)
+        lasting = asyncio.ensure_future(self._last())
+        broken, _ = await asyncio.wait([working, lasting, *suffering], return_when=asyncio.FIRST_COMPLETED)
         self._over.set()
+        lasting.cancel()
         working.cancel()
-        await asyncio.wait([working])
+        await asyncio.wait([working, lasting])
         await asyncio.gather(*suffering)
         if working in broken:
             working.result()
@@ -159,15 +170,26 @@ class _Battle:
         await asyncio.sleep(1.0)
         await last.stop()
 
+    async def _last(self) -> None:
+        plan, counts = self._plan, self._record.counts
+        await asyncio.sleep(plan.seconds)
+        deadline = time.monotonic() + 3 * plan.seconds
+        while any(counts[kind] < few for kind, few in plan.at_least.items()):
+            if time.monotonic() > deadline:
+                return
+            await asyncio.sleep(0.1)
+
     async def _trouble_server(self) -> None:
         plan = self._plan
         for fault in script.for_server(plan.seed, plan.server_weights, plan.server_every):
             await self._rest(fault.pause)
             if self._over.is_set():
                 return
-            began = time.monotonic_ns()
+            began = self._record.away_since = time.monotonic_ns()
             await self._arena.restart("fast" if fault.kind == script.FAST else "immediate", fault.lasting * 0.3)
             self._record.outages.append((began, time.monotonic_ns()))
+            self._record.away_since = 0
+            self._ledger.note("fault", kind=fault.kind, began=began)
             self._record.counts[fault.kind] += 1
 
     async def _trouble_client(self) -> None:

@@ -179,11 +179,6 @@ class _Case:
         for (run, epoch), pids in owners.items():
             if len(pids) > 1:
                 yield f"epoch {epoch} of run {run} had several owners: processes {sorted(pids)}"
-        for num, claims in self._claims.items():
-            claims.sort()
-            for one, two in pairwise(claims):
-                if two[1] <= one[1]:
-                    yield f"run {num} was taken with epoch {two[1]} {_after(two[0], one[0])} with {one[1]}"
 
     def leaks(self) -> Iterator[str]:
         for pool, run, key, node in self._e.slots_held:

@@ -35,6 +35,9 @@ class Ledger:
         line = {"at": time.monotonic_ns(), "pid": os.getpid(), "what": what, **facts}
         os.write(self._fd, json.dumps(line).encode() + b"\n")
 
+    def close(self) -> None:
+        os.close(self._fd)
+
 
 class Tail:
     """Reads a ledger while it grows; `lines` is all that was read, in the order of the clock but for neighbours."""

@@ -19,8 +19,8 @@ IMMEDIATE: Final = "restart immediate"
 NODE_FAULTS: Final = {KILL: 30, FREEZE: 20, STOP: 20, CUT: 20, CLOCK: 20}
 """What happens to a node, and how often. Every node that ends is followed by a start."""
 
-FILE_FAULTS: Final = {KILL: 50, FREEZE: 15, STOP: 20, CLOCK: 15}
-"""As above, on SQLite: there is no connection to cut."""
+FILE_FAULTS: Final = {KILL: 60, FREEZE: 20, STOP: 20}
+"""As above, on SQLite: there is no connection to cut, and the nodes of one machine share one clock."""
 
 SERVER_FAULTS: Final = {FAST: 1, IMMEDIATE: 1}
 
@@ -39,12 +39,12 @@ class Fault:
     detail: int
 
 
-def for_node(seed: int, slot: int, weights: Mapping[str, int]) -> Iterator[Fault]:
-    """What happens to the nodes of one slot, without end."""
+def for_node(seed: int, slot: int, weights: Mapping[str, int], pace: float) -> Iterator[Fault]:
+    """What happens to the nodes of one slot, without end; `pace` is the mean pause in seconds."""
     dice = Random(f"{seed} node {slot}")
     while True:
         (kind,) = dice.choices([*weights], [*weights.values()])
-        yield Fault(kind, dice.uniform(0.1, 1.6), dice.random(), dice.getrandbits(32))
+        yield Fault(kind, dice.uniform(0.1, 1.9) * pace, dice.random(), dice.getrandbits(32))
 
 
 def for_server(seed: int, weights: Mapping[str, int], every: float) -> Iterator[Fault]:

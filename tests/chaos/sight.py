@@ -65,8 +65,11 @@ class Sight:
 class Window(Protocol):
     """A view into a store, for reading only."""
 
-    async def look(self, seen: Mapping[int, int], asked: Sequence[int]) -> Sight | None:
-        """Unfinished runs and those asked for; of all these the lines after those seen. None: the store is away."""
+    async def look(self, seen: Mapping[int, int], asked: Sequence[int], after: int) -> Sight | None:
+        """Runs that are unfinished, asked for or numbered after; of all these the lines after those seen.
+
+        None when the store is away.
+        """
         ...
 
     async def rows(self, query: str) -> list[tuple[Any, ...]]:
@@ -83,13 +86,16 @@ class PostgresWindow:
         self._door = Door(Address.parse(url), "chaos window", patience=5.0)
         self._connection: Connection | None = None
 
-    async def look(self, seen: Mapping[int, int], asked: Sequence[int]) -> Sight | None:
+    async def look(self, seen: Mapping[int, int], asked: Sequence[int], after: int) -> Sight | None:
         began = time.monotonic_ns()
         try:
             if self._connection is None or self._connection.is_closed():
                 self._connection = await self._door.connect()
             found = await self._connection.fetch(
-                f"SELECT {RUN} FROM headrace.run WHERE ended IS NULL OR state = 'diverged' OR num = ANY ($1)", [*asked]
+                f"SELECT {RUN} FROM headrace.run "
+                "WHERE ended IS NULL OR state = 'diverged' OR num > $2 OR num = ANY ($1)",
+                [*asked],
+                after,
             )
             runs = [RunRow(*row.values()) for row in found]
             nums = [run.num for run in runs]
@@ -129,24 +135,24 @@ class SQLiteWindow:
     def __init__(self, path: Path) -> None:
         self._path = path
 
-    async def look(self, seen: Mapping[int, int], asked: Sequence[int]) -> Sight | None:
-        return await asyncio.to_thread(self._look, seen, asked)
+    async def look(self, seen: Mapping[int, int], asked: Sequence[int], after: int) -> Sight | None:
+        return await asyncio.to_thread(self._look, seen, asked, after)
 
-    def _look(self, seen: Mapping[int, int], asked: Sequence[int]) -> Sight | None:
+    def _look(self, seen: Mapping[int, int], asked: Sequence[int], after: int) -> Sight | None:
         began = time.monotonic_ns()
         try:
             with closing(self._open()) as db:
                 wanted = "SELECT value FROM json_each(?)"
                 found = db.execute(
-                    f"SELECT {RUN} FROM run WHERE ended IS NULL OR state = 'diverged' OR num IN ({wanted})",
-                    (json.dumps([*asked]),),
+                    f"SELECT {RUN} FROM run WHERE ended IS NULL OR state = 'diverged' OR num > ? OR num IN ({wanted})",
+                    (after, json.dumps([*asked])),
                 ).fetchall()
                 runs = [RunRow(*row) for row in found]
-                after = json.dumps([[run.num, seen.get(run.num, -1)] for run in runs])
+                newest = json.dumps([[run.num, seen.get(run.num, -1)] for run in runs])
                 lines = db.execute(
                     f"WITH wanted AS (SELECT value ->> 0 AS num, value ->> 1 AS after FROM json_each(?)) "
                     f"SELECT {LINE} FROM wanted JOIN journal ON run = num AND seq > after",
-                    (after,),
+                    (newest,),
                 ).fetchall()
                 nodes = db.execute("SELECT id FROM node").fetchall()
         except sqlite3.OperationalError as error:

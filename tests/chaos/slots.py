@@ -14,12 +14,16 @@ from typing import Final
 from tests.chaos import script
 from tests.chaos.a_node import Orders
 from tests.chaos.arena import Arena
+from tests.chaos.ledger import Ledger
 from tests.chaos.processes import NodeProcess, Nursery
 from tests.chaos.script import Fault
 from tests.support.proxy import Proxy
 
 PATIENCE: Final = 20.0
 """Seconds that a node may take to join, to stop, or to notice that it is dead."""
+
+SLOW: Final = 4.0
+"""Seconds after which a node that stops is asked what it waits for; it tells its log."""
 
 HAVING: Final = (b"COMMIT", b"COMMIT", b"task", b"started", b"")
 """What the message has in it after which a connection is cut: the end of a transaction, a line, or anything."""
@@ -38,6 +42,11 @@ class Record:
     fenced_after: list[float] = field(default_factory=list[float])
     stopping: list[float] = field(default_factory=list[float])
     trouble: list[str] = field(default_factory=list[str])
+    away_since: int = 0
+
+    def server_was_away(self, since: int) -> bool:
+        """Whether it was, at any time from then on."""
+        return bool(self.away_since) or any(ended >= since for _, ended in self.outages[-3:])
 
 
 class Slot:
@@ -52,6 +61,7 @@ class Slot:
         nursery: Nursery,
         folder: Path,
         record: Record,
+        ledger: Ledger,
         over: asyncio.Event,
     ) -> None:
         self.number = number
@@ -60,6 +70,7 @@ class Slot:
         self._arena = arena
         self._nursery = nursery
         self._record = record
+        self._ledger = ledger
         self._over = over
         self._clock = folder / f"clock-{number}"
         self._set_clock(0)
@@ -129,6 +140,7 @@ class Slot:
                 self._set_clock(script.jump(fault))
                 self._do_later(0.3 + 5 * fault.lasting, lambda: self._set_clock(0))
         self._record.counts[fault.kind] += 1
+        self._ledger.note("fault", kind=fault.kind, slot=self.number, node=node.id)
 
     async def _freeze(self, node: NodeProcess, fault: Fault) -> None:
         began = node.signal(signal.SIGSTOP)
@@ -146,6 +158,11 @@ class Slot:
     async def _stop(self, node: NodeProcess) -> None:
         asked = node.signal(signal.SIGTERM)
         try:
+            async with asyncio.timeout(SLOW):
+                await node.died.wait()
+        except TimeoutError:
+            node.signal(signal.SIGUSR1)
+        try:
             async with asyncio.timeout(PATIENCE):
                 await node.died.wait()
         except TimeoutError:
@@ -161,9 +178,12 @@ class Slot:
             node.expected_to_die = True
 
     def _bury(self, node: NodeProcess) -> None:
-        if node.died.is_set() and not node.expected_to_die:
-            node.expected_to_die = True
-            self._complain(node, f"ended by itself with code {node.code}")
+        if not node.died.is_set() or node.expected_to_die:
+            return
+        node.expected_to_die = True
+        if not node.joined.is_set() and self._record.server_was_away(node.born):
+            return  # it says so and ends: whoever starts it does so again
+        self._complain(node, f"ended by itself with code {node.code}")
 
     def _complain(self, node: NodeProcess, what: str) -> None:
         self._record.trouble.append(f"at {time.monotonic_ns()}: node {node.id} in slot {node.slot} {what}")

@@ -105,9 +105,13 @@ class Proxy:
 
 
 async def _copy(source: asyncio.StreamReader, target: asyncio.StreamWriter) -> None:
-    while data := await source.read(CHUNK):
-        target.write(data)
-    target.close()
+    try:
+        while data := await source.read(CHUNK):
+            target.write(data)
+    except ConnectionError:
+        return  # reset instead of closed: the other side is to hear of it as well
+    finally:
+        target.close()
 
 
 @asynccontextmanager
