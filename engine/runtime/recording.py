@@ -92,6 +92,7 @@ class Recording:
         self._behind = False
         self._lone_steps = 0
         self.reminder: asyncio.TimerHandle | None = None
+        self._alone: tuple[asyncio.Future[None], asyncio.Task[Any] | None] | None = None
         self._unwinding: asyncio.TimerHandle | None = None
         self._lost = False
 
@@ -168,6 +169,8 @@ class Recording:
             turn: asyncio.Future[None] = self.loop.create_future()  # one each: cancelling a waiter cancels its future
             self._turns.append(turn)
             self.add(line)
+            if self.delivery.lone(me):
+                self._alone = turn, me
             await turn
 
     def settle_now(self, line: Entry, me: asyncio.Task[Any] | None) -> bool:
@@ -231,8 +234,25 @@ class Recording:
     def _group_written(self, lines: list[Entry], turns: list[Turn]) -> None:
         self._unwritten -= 1
         self.written(lines)
-        if turns and self.closing is None:
+        if not turns or self.closing is not None:
+            return
+        if self._at_rest_for(turns):
+            _deliver(turns)
+        else:
             self.delivery.committed(lambda: _deliver(turns))
+
+    def _at_rest_for(self, turns: list[Turn]) -> bool:
+        """Whether the flow is one task that still awaits the only step of this group: then it is at rest, and knowing
+        that saves the passes of the loop in which the delivery would look for it.
+        """
+        alone, self._alone = self._alone, None
+        return (
+            alone is not None
+            and len(turns) == 1
+            and turns[0] is alone[0]
+            and not self.delivery.pending
+            and self.delivery.lone(alone[1])
+        )
 
     def written(self, lines: list[Entry]) -> None:
         """These lines are on disk."""
