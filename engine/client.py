@@ -12,6 +12,7 @@ from datetime import datetime
 from typing import Any, Generic, TypeVar
 
 from engine import codeprint
+from engine.admission import admitted
 from engine.core.codec import Codec
 from engine.core.failure import Failure, decode
 from engine.flow import Call
@@ -33,13 +34,18 @@ POLL = 0.02
 
 
 class RunHandle(Generic[R]):
-    """One run, by its id. Made by `Client.start` and `Client.get`."""
+    """One run, by its id. Made by `Client.start` and `Client.get`.
+
+    created  this very start made the run
+    skipped  it made none: the flow is a singleton that skips, and this is the unfinished run that it found
+    """
 
     def __init__(self, client: Client, record: RunRecord, codec: Codec) -> None:
         self._client = client
         self._codec = codec
         self._record = record
         self.created = False
+        self.skipped = False
 
     @property
     def id(self) -> str:
@@ -124,22 +130,35 @@ class Client:
         origin: str = "",
         due: datetime | None = None,
         rerun_of: str | None = None,
+        priority: int | None = None,
+        queue: str | None = None,
+        requires: Iterable[str] = (),
     ) -> RunHandle[R]:
         """Start a run; it is on disk when this returns. The same id and parameters again are the same run.
 
+        `priority` (0 to 9) and `queue` go before what the flow declares, `requires` is added to it. Starting a
+        singleton that skips while one is unfinished answers that one, with `skipped` set.
         Raises RunConflict when the id belongs to a run of another flow or with other parameters.
         """
         new = new_run(call, id=id, tags=tuple(tags), origin=origin, due=due, rerun_of=rerun_of, now=self.now())
+        new = admitted(new, call, priority=priority, queue=queue, requires=requires)
         record, created = await self.store.create(new)
-        if not created:
+        skipped = record.id != new.id
+        if not created and not skipped:
             refuse_other(record, new)
-        if self._node is not None:
-            if self._node.only is not None:
-                self._node.only.add(record.num)
-            self._node.news()
+        await self._tell_node(record)
         handle: RunHandle[R] = RunHandle(self, record, call.flow.codec)
-        handle.created = created
+        handle.created, handle.skipped = created, skipped
         return handle
+
+    async def _tell_node(self, record: RunRecord) -> None:
+        if self._node is None:
+            return
+        if self._node.only is not None:
+            self._node.only.add(record.num)
+        self._node.news()
+        if record.lane is not None:
+            await self._node.look()  # it may have replaced others, which are asked to end
 
     async def start_from(
         self, call: Call[R], source: RunRecord, keys: Collection[str], *, id: str, now: int
@@ -149,19 +168,18 @@ class Client:
         Raises RunConflict when the id is in use.
         """
         far = now + HELD  # until its lines are there; copying them makes it due
+        plain = new_run(call, id=id, now=now, rerun_of=source.id, origin=source.origin)
         new = replace(
-            new_run(call, id=id, now=now, rerun_of=source.id, origin=source.origin),
+            admitted(plain, call, priority=source.priority, queue=source.queue, requires=source.requires),
             due=far,
             scheduled_for=source.scheduled_for,
+            occupied="queue",  # somebody asked for this very run
         )
         record, created = await self.store.create(new)
         if not created:
             raise RunConflict(f"the id {id!r} is in use; choose another one for the rerun")
         await self.store.copy_journal(source.num, record.num, keys, now=now)
-        if self._node is not None:
-            if self._node.only is not None:
-                self._node.only.add(record.num)
-            self._node.news()
+        await self._tell_node(record)
         handle: RunHandle[R] = RunHandle(self, record, call.flow.codec)
         handle.created = True
         return handle

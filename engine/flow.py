@@ -15,6 +15,7 @@ from engine.core.arguments import resolve_hints
 from engine.core.codec import Codec
 from engine.core.parameters import Parameters
 from engine.model.errors import UsageError
+from engine.model.limits import Occupied, Pool, checked_name, checked_priority
 from engine.trigger import Trigger
 
 P = ParamSpec("P")
@@ -33,6 +34,13 @@ class FlowOptions:
     version: str = "1"
     tags: tuple[str, ...] = ()
     on_divergence: OnDivergence = "stop"
+    priority: int | None = None
+    queue: str | None = None
+    requires: tuple[str, ...] = ()
+    pool: Pool | None = None
+    lane: Callable[..., object] | None = None
+    singleton: Occupied | None = None
+    key: Callable[..., object] | None = None
     on_success: Hook | None = None
     on_failure: Hook | None = None
     on_cancel: Hook | None = None
@@ -100,6 +108,13 @@ def flow(
     version: str = ...,
     tags: Iterable[str] = ...,
     on_divergence: OnDivergence = ...,
+    priority: int | None = ...,
+    queue: str | None = ...,
+    requires: Iterable[str] = ...,
+    pool: Pool | None = ...,
+    lane: Callable[..., object] | None = ...,
+    singleton: Occupied | None = ...,
+    key: Callable[..., object] | None = ...,
     on_success: Hook | None = ...,
     on_failure: Hook | None = ...,
     on_cancel: Hook | None = ...,
@@ -114,6 +129,13 @@ def flow(
     version: str = "1",
     tags: Iterable[str] = (),
     on_divergence: OnDivergence = "stop",
+    priority: int | None = None,
+    queue: str | None = None,
+    requires: Iterable[str] = (),
+    pool: Pool | None = None,
+    lane: Callable[..., object] | None = None,
+    singleton: Occupied | None = None,
+    key: Callable[..., object] | None = None,
     on_success: Hook | None = None,
     on_failure: Hook | None = None,
     on_cancel: Hook | None = None,
@@ -127,10 +149,26 @@ def flow(
     tags           for people
     on_divergence  what to do when replay asks for something else than was recorded: "stop" with a diff, "rerun"
                    what differs, or "reuse" the record that stands in its place
+    priority       0 (waits gladly) to 9 (urgent) for its runs, 5 unless said otherwise; a minute of waiting is worth
+                   a step, so that nothing waits for ever
+    queue          nodes take the runs of their queues; "default" unless said otherwise
+    requires       tags that a node must have to take a run
+    pool           a slot of this pool is held while a run is in memory, counted over all nodes
+    lane           a function of parameters, by name, that answers a key: runs of one key go one after the other, in
+                   the order of start, over all nodes. None is no lane
+    singleton      one unfinished run at a time, of the flow or of each `key`: another start is answered with the one
+                   there is ("skip"), waits its turn ("queue"), or cancels those before it ("replace")
+    key            of singleton: a function of parameters, by name
     on_success, on_failure, on_cancel    called with a HookEvent when the run ends, recorded like a task
 
-    Raises UsageError for a function that is not `async def`.
+    Raises UsageError for a function that is not `async def`, and for options that contradict each other.
     """
+    if lane is not None and singleton is not None:
+        raise UsageError("a flow has either lane= or singleton=: a singleton is a lane of its own")
+    if key is not None and singleton is None:
+        raise UsageError("key= says of what there is one run at a time: it belongs to singleton=; lane= takes its own")
+    if singleton not in (None, "skip", "queue", "replace"):
+        raise UsageError(f'singleton={singleton!r}: give "skip", "queue" or "replace"')
     triggers = (on,) if isinstance(on, Trigger) else tuple(on)
     options = FlowOptions(
         on=triggers,
@@ -138,6 +176,13 @@ def flow(
         version=version,
         tags=tuple(tags),
         on_divergence=on_divergence,
+        priority=None if priority is None else checked_priority(priority),
+        queue=None if queue is None else checked_name(queue, "queue"),
+        requires=tuple(sorted({checked_name(name, "tag") for name in requires})),
+        pool=pool,
+        lane=lane,
+        singleton=singleton,
+        key=key,
         on_success=on_success,
         on_failure=on_failure,
         on_cancel=on_cancel,

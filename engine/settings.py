@@ -11,6 +11,8 @@ class NodeSettings:
     """How a node behaves. Everything it may hold is bounded here.
 
     concurrency    runs in memory at once; what waits for long leaves memory and does not count
+    queues         the queues whose runs it takes; None takes those of all
+    tags           what it offers: it takes runs that require nothing else
     threads        worker threads for tasks that are plain functions
     linger         how long a waiting run stays in memory, so that short waits cost no replay
     grace          how long a cancelled run may take before it is said to ignore its cancellation
@@ -23,6 +25,8 @@ class NodeSettings:
     """
 
     concurrency: int = 1000
+    queues: tuple[str, ...] | None = None
+    tags: tuple[str, ...] = ()
     threads: int = 32
     linger: timedelta = timedelta(seconds=1)
     grace: timedelta = timedelta(seconds=30)

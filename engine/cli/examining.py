@@ -9,7 +9,8 @@ import sqlite3
 import sys
 import tempfile
 import time
-from collections.abc import AsyncGenerator, Iterator
+from collections import Counter
+from collections.abc import AsyncGenerator, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from importlib import metadata
 from pathlib import Path
@@ -18,9 +19,10 @@ from urllib.parse import urlsplit
 
 from engine.cli import console, opening, times
 from engine.cli.exits import Exit
+from engine.cli.wanting import missing
 from engine.client import Client
 from engine.model.errors import HeadraceError
-from engine.model.run import RunState
+from engine.model.run import NodeRecord, RunState
 from engine.wiring import default_store, open_blobs, open_store, project_root
 
 Grade: TypeAlias = Literal["ok", "warn", "fail"]
@@ -33,6 +35,9 @@ LITTLE: Final = 200 * 1024 * 1024
 
 SKEW: Final = 5_000_000_000
 """Nanoseconds that the newest run may lie in the future."""
+
+WAITING: Final = 1_000
+"""The newest queued runs among which those are looked for that no node takes."""
 
 _STYLES: Final = {"ok": "green", "warn": "yellow", "fail": "red"}
 
@@ -150,11 +155,13 @@ async def _inside(client: Client) -> AsyncGenerator[Check]:
     for node in nodes:
         what = f"node {node.id} on {node.host}, up {times.rough(time.time_ns() - node.started)}"
         if node.alive:
-            yield Check("nodes", "ok", f"{what}, serves {', '.join(node.flows)}")
+            yield Check("nodes", "ok", f"{what}, serves {', '.join(node.flows)}{_duty(node)}")
         else:
             yield Check("nodes", "warn", f"{what}, has died; the next node takes over its runs")
     if not nodes:
         yield Check("nodes", "ok", "none is running")
+    for lacking, count in (await _wanting(client, nodes)).items():
+        yield Check("runs", "warn", f"{count:,} wait for {lacking}; start one with `headrace serve`")
     counts = await store.count_runs()
     told = ", ".join(f"{count:,} {state}" for state, count in counts.items() if count)
     if counts.get(RunState.DIVERGED):
@@ -176,6 +183,26 @@ async def _inside(client: Client) -> AsyncGenerator[Check]:
         yield Check("clock", "warn", text)
     else:
         yield Check("clock", "ok", f"{times.iso(time.time_ns())}, behind no run")
+
+
+def _duty(node: NodeRecord) -> str:
+    """What a live node is set to, besides its flows."""
+    parts = [f"{node.concurrency:,} runs at once"] if node.concurrency else []
+    if node.queues is None:
+        parts.append("all queues")
+    else:
+        parts.append(f"queues {', '.join(node.queues)}" if node.queues else "only runs it was told of")
+    parts += [f"tags {', '.join(node.tags)}"] if node.tags else []
+    parts += [f"lease {node.lease:g} s"] if node.lease is not None else []
+    return f"; {', '.join(parts)}"
+
+
+async def _wanting(client: Client, nodes: Sequence[NodeRecord]) -> Counter[str]:
+    """How many of the newest runs that could go wait for a kind of node that is not there."""
+    runs = await client.store.list_runs(states=[RunState.QUEUED], limit=WAITING)
+    now = time.time_ns()
+    due = [run for run in runs if not run.held and (run.wake_at or 0) <= now]
+    return Counter(lacking for run in due if (lacking := missing(run, nodes)) is not None)
 
 
 def _room(file: Path) -> Check:

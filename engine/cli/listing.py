@@ -5,15 +5,17 @@ from __future__ import annotations
 import asyncio
 import shutil
 import sys
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
 from engine.cli import console, opening, times
 from engine.cli.views import kind_of, run_json
+from engine.cli.wanting import missing
 from engine.client import Client, failure_of, is_over
 from engine.model.errors import UsageError
-from engine.model.run import LogLine, RunRecord, RunState
+from engine.model.run import LogLine, NodeRecord, RunRecord, RunState
 
 LOOK: Final = 0.1
 """Seconds between two looks while following."""
@@ -50,20 +52,21 @@ async def list_runs(which: Filter, store: str | None, as_json: bool) -> None:
             records = await client.store.list_runs(
                 states=states, flow=which.flow, tag=which.tag, limit=which.limit, before=before
             )
+            nodes = await client.store.nodes()
     except opening.NoStoreYet as error:
         console.say(str(error))
         return
     if as_json:
         for record in records:
-            console.put_json(run_json(record))
+            console.put_json({**run_json(record), "wanting": missing(record, nodes)})
     elif records:
-        _print_table(records, more=len(records) == which.limit)
+        _print_table(records, nodes, more=len(records) == which.limit)
     else:
         console.say("no runs" if not (states or which.flow or which.tag or before) else "no such runs")
 
 
-def _print_table(records: Sequence[RunRecord], *, more: bool) -> None:
-    rows = [(r.id, r.flow, r.state.value, _when(r), _took(r), _note(r)) for r in records]
+def _print_table(records: Sequence[RunRecord], nodes: Sequence[NodeRecord], *, more: bool) -> None:
+    rows = [(r.id, r.flow, r.state.value, _when(r), _took(r), _note(r, nodes)) for r in records]
     for line in console.table(("ID", "FLOW", "STATE", "STARTED", "TOOK", ""), rows, console.STATE_COLOURS):
         console.put(line)
     if more and console.is_terminal(sys.stdout):
@@ -80,15 +83,19 @@ def _took(record: RunRecord) -> str:
     return times.brief(record.ended - record.started)
 
 
-def _note(record: RunRecord) -> str:
+def _note(record: RunRecord, nodes: Sequence[NodeRecord]) -> str:
     width = max(20, shutil.get_terminal_size((160, 24)).columns - 90) if console.is_terminal(sys.stdout) else 200
     match record.state:
         case RunState.FAILED:
             return console.shorten(f"{kind_of(record)}: {failure_of(record)['message']}", width)
         case RunState.WAITING | RunState.QUEUED if record.cancel is not None:
             return "to be cancelled"
-        case RunState.WAITING | RunState.QUEUED if record.wake_at:
+        case RunState.WAITING | RunState.QUEUED if record.held:
+            return f"for its turn in the lane {record.lane}"
+        case RunState.WAITING | RunState.QUEUED if record.wake_at and record.wake_at > time.time_ns():
             return f"until {times.local(record.wake_at)}"
+        case RunState.QUEUED if (lacking := missing(record, nodes)) is not None:
+            return f"for {lacking}"
         case RunState.CANCELLED:
             return console.shorten(record.cancel or failure_of(record)["message"], width)
         case _:

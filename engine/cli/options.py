@@ -43,6 +43,16 @@ Paths = Annotated[list[str], typer.Argument(metavar="PATH...", help="Python file
 Tags = Annotated[
     list[str] | None, typer.Option("--tag", metavar="TAG", help="Mark the run; may be given several times.")
 ]
+Queue = Annotated[
+    str | None, typer.Option("--queue", metavar="NAME", help="The queue it waits in; else the flow's, else `default`.")
+]
+Priority = Annotated[
+    int | None, typer.Option("--priority", min=0, max=9, help="0 waits gladly, 9 is urgent; a minute is worth a step.")
+]
+Requires = Annotated[
+    list[str] | None,
+    typer.Option("--requires", metavar="TAG", help="Only nodes with this tag take it; may be given several times."),
+]
 
 
 def _run_ids(incomplete: str) -> list[str]:

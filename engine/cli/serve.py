@@ -22,9 +22,17 @@ def serve(
     store: options.Store = None,
     concurrency: Annotated[int, typer.Option("--concurrency", min=1, help="Runs in memory at once.")] = 1000,
     durability: options.Survives = options.Durability.PROCESS,
-    tags: Annotated[
+    queue: Annotated[
         list[str] | None,
-        typer.Option("--tags", metavar="TAG", help="Only flows with one of these tags; may be repeated."),
+        typer.Option("--queue", metavar="NAME", help="Take runs of this queue only; may be repeated. Else of all."),
+    ] = None,
+    tag: Annotated[
+        list[str] | None,
+        typer.Option("--tag", metavar="TAG", help="Take runs that require this tag as well; may be repeated."),
+    ] = None,
+    flow_tag: Annotated[
+        list[str] | None,
+        typer.Option("--flow-tag", metavar="TAG", help="Only flows with one of these tags; may be repeated."),
     ] = None,
     log_format: Annotated[
         LogFormat, typer.Option("--log-format", help="Log lines on stderr as text or as JSON.")
@@ -41,7 +49,14 @@ def serve(
         store=store,
         concurrency=concurrency,
         durability=durability.value,
-        tags=frozenset(name for text in tags or () for name in text.split(",")),
+        queues=tuple(words(queue)) if queue else None,
+        tags=tuple(words(tag)),
+        flow_tags=frozenset(words(flow_tag)),
         log_format=log_format.value,
     )
     raise typer.Exit(serve_until_stopped(duty))
+
+
+def words(given: list[str] | None) -> list[str]:
+    """The names of an option that may be repeated, or given once with commas, each once."""
+    return [*dict.fromkeys(name for text in given or () for name in text.split(","))]

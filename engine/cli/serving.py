@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -35,7 +35,9 @@ class Duty:
     store: str | None
     concurrency: int
     durability: Durability
-    tags: frozenset[str]
+    queues: tuple[str, ...] | None
+    tags: tuple[str, ...]
+    flow_tags: frozenset[str]
     log_format: str
 
 
@@ -50,13 +52,15 @@ def serve_until_stopped(duty: Duty) -> Exit:
 
 
 async def _serve(duty: Duty, flows: Sequence[Flow[..., Any]]) -> None:
-    settings = NodeSettings(concurrency=duty.concurrency)
+    settings = NodeSettings(concurrency=duty.concurrency, queues=duty.queues, tags=duty.tags)
     engine = Engine(duty.store, flows=flows, durability=duty.durability, settings=settings)
     engine.node.telemetry = Announced(engine.node.telemetry)
     with Stop("Stopping: runs are released; once more to kill.") as stop:
         async with engine:
             tune()
             _log.info("node %s serves %s", engine.node.id, ", ".join(sorted(flow.name for flow in flows)))
+            for line in _choice(settings):
+                _log.info("%s", line)
             _log.info("store: %s", engine.store.description)
             for flow in flows:
                 if flow.options.on:
@@ -78,6 +82,14 @@ async def _serve(duty: Duty, flows: Sequence[Flow[..., Any]]) -> None:
                 broken.cancel()
                 await asyncio.gather(stopped, broken, return_exceptions=True)
     _log.info("stopped")
+
+
+def _choice(settings: NodeSettings) -> Iterator[str]:
+    """What of the flows' runs the node takes, where it does not take all."""
+    if settings.queues is not None:
+        yield f"takes runs of the queues {', '.join(settings.queues)}"
+    if settings.tags:
+        yield f"takes what requires {', '.join(settings.tags)}"
 
 
 class Announced:
@@ -109,10 +121,10 @@ def _ids(record: RunRecord) -> dict[str, str]:
 
 def _flows(duty: Duty) -> list[Flow[..., Any]]:
     flows = loading.load(Path(path) for path in duty.paths)
-    if duty.tags:
-        flows = [flow for flow in flows if duty.tags.intersection(flow.options.tags)]
+    if duty.flow_tags:
+        flows = [flow for flow in flows if duty.flow_tags.intersection(flow.options.tags)]
         if not flows:
-            raise UsageError(f"no flow in {', '.join(duty.paths)} has a tag of {', '.join(sorted(duty.tags))}")
+            raise UsageError(f"no flow in {', '.join(duty.paths)} has a tag of {', '.join(sorted(duty.flow_tags))}")
     return loading.with_children(flows)
 
 

@@ -12,8 +12,10 @@ from engine.cli.attend import waits
 from engine.cli.digest import Counts, counts_of
 from engine.cli.failing import stack_of
 from engine.cli.views import full_json, kind_of, result_of
+from engine.cli.wanting import missing
 from engine.client import Client, failure_of
 from engine.model.entry import Entry
+from engine.model.limits import NORMAL, QUEUE
 from engine.model.run import ENDED, RunRecord, RunState
 
 LONG: Final = 2_000
@@ -64,6 +66,10 @@ async def _page(client: Client, record: RunRecord, entries: Sequence[Entry]) -> 
 async def _facts(client: Client, record: RunRecord) -> list[tuple[str, str]]:
     facts = [("parameters", console.shorten(record.params.decode(), 200))]
     facts += [("tags", ", ".join(record.tags))] if record.tags else []
+    facts += [("queue", record.queue)] if record.queue != QUEUE else []
+    facts += [("requires", ", ".join(record.requires))] if record.requires else []
+    facts += [("priority", str(record.priority))] if record.priority != NORMAL else []
+    facts += [("lane", record.lane)] if record.lane is not None else []
     facts += [("submitted", f"{times.local(record.created)} ({times.ago(record.created)})")]
     if record.started is not None:
         facts.append(("started", times.local(record.started)))
@@ -83,6 +89,10 @@ async def _facts(client: Client, record: RunRecord) -> list[tuple[str, str]]:
     facts += [("child", f"{child.id}  {child.state}") for child in await client.store.children(record.num)]
     facts.append(("version", f"{record.version}, Python {record.python}, code {record.fingerprint}"))
     facts.append(("trace", record.trace))
+    if record.held:
+        facts.append(("waits for", "its turn in the lane"))
+    elif (lacking := missing(record, await client.store.nodes())) is not None:
+        facts.append(("waits for", lacking))
     if record.state not in ENDED:
         facts += [("waits for", str(wait)) for wait in await waits(client.store, record)]
     return facts

@@ -23,6 +23,9 @@ def start(
         str | None, typer.Option("--at", metavar="TIME", help="Start at an ISO time, local unless it says.")
     ] = None,
     tag: options.Tags = None,
+    queue: options.Queue = None,
+    priority: options.Priority = None,
+    requires: options.Requires = None,
     store: options.Store = None,
     json: options.Json = False,
 ) -> None:
@@ -40,6 +43,9 @@ def start(
         delay=delay,
         at=at,
         tags=tag or [],
+        queue=queue,
+        priority=priority,
+        requires=requires or [],
         store=store,
         json=json,
     )

@@ -10,9 +10,11 @@ from pathlib import Path
 from engine import loading
 from engine.cli import console, opening, times
 from engine.cli.views import run_json
+from engine.cli.wanting import missing
 from engine.flow import Call
 from engine.model.errors import UsageError
-from engine.model.run import RunState
+from engine.model.limits import QUEUE
+from engine.model.run import RunRecord
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,6 +27,9 @@ class Submission:
     delay: str | None
     at: str | None
     tags: Sequence[str]
+    queue: str | None
+    priority: int | None
+    requires: Sequence[str]
     store: str | None
     json: bool
 
@@ -36,19 +41,35 @@ async def submit(asked: Submission) -> None:
     flow = loading.choose(asked.target).flow
     call = Call(flow, flow.parameters.encode(flow.parameters.bind_text(asked.texts)))
     async with opening.client(asked.store, create=True) as client:
-        handle = await client.start(call, id=asked.id, tags=asked.tags, origin=loading.place(flow), due=due)
+        handle = await client.start(
+            call,
+            id=asked.id,
+            tags=asked.tags,
+            origin=loading.place(flow),
+            due=due,
+            queue=asked.queue,
+            priority=asked.priority,
+            requires=asked.requires,
+        )
         record = await handle.record()
-        serving = any(node.alive and flow.name in node.flows for node in await client.store.nodes())
+        lacking = missing(record, await client.store.nodes())
     if asked.json:
-        console.put_json({**run_json(record), "created_now": handle.created})
+        console.put_json({**run_json(record), "created_now": handle.created, "skipped": handle.skipped})
     else:
         console.put(record.id)
-    if not handle.created:
+    if handle.skipped:
+        console.say(f"skipped: {record.flow} is a singleton, and this run of it is {record.state}")
+    elif not handle.created:
         console.say(f"this run was there already, {record.state}")
-    if not serving and record.state in (RunState.QUEUED, RunState.WAITING):
-        store = ["--store", asked.store] if asked.store else []
-        path = loading.place(flow).rpartition(":")[0]
-        console.advise(f"No node serves {flow.name} now. This is one:", "serve", path, *store)
+    if lacking is not None:
+        _advise_node(asked, record, loading.place(flow).rpartition(":")[0], lacking)
+
+
+def _advise_node(asked: Submission, record: RunRecord, path: str, lacking: str) -> None:
+    store = ["--store", asked.store] if asked.store else []
+    queue = ["--queue", record.queue] if record.queue != QUEUE else []
+    tags = [word for name in record.requires for word in ("--tag", name)]
+    console.advise(f"It waits for {lacking}. This is one:", "serve", path, *queue, *tags, *store)
 
 
 def _due(asked: Submission) -> datetime | None:

@@ -46,13 +46,13 @@ class Takes:
     """Which runs a node takes, besides that it must have their flow.
 
     queues     names, or None for every queue
-    tags       what the node offers: a run is taken when it requires nothing else
+    tags       what the node offers: a run is taken when it requires nothing else; None for whatever it requires
     pools      of the node's flows, by the flow's name
     elsewhere  (flow, version) pairs that are left to other nodes, which have that very version
     """
 
     queues: Collection[str] | None = None
-    tags: Collection[str] = ()
+    tags: Collection[str] | None = ()
     pools: Mapping[str, Pool] = field(default_factory=lambda: MappingProxyType({}))
     elsewhere: Collection[tuple[str, str]] = ()
 

@@ -135,7 +135,8 @@ class LogLine:
 class NodeRecord:
     """A process that runs flows. `alive` is judged by whoever reads it, by the store's rules.
 
-    `queues` None means all of them; `versions` are those of `flows`, in the same order.
+    `queues` None means all of them, and none that it takes only runs it was told of by name; `versions` are those of
+    `flows`, in the same order; `lease` is in seconds, None where an operating system lock tells who lives.
     """
 
     id: str
@@ -148,3 +149,4 @@ class NodeRecord:
     queues: tuple[str, ...] | None = None
     tags: tuple[str, ...] = ()
     concurrency: int = 0
+    lease: float | None = field(default=None, compare=False)

@@ -8,6 +8,7 @@ from functools import partial
 from typing import Any, TypeVar
 
 from engine import codeprint
+from engine.admission import admitted
 from engine.context import RunScope
 from engine.core.canonical import digest
 from engine.core.failure import decode, describe, encode, rebuild
@@ -98,7 +99,7 @@ def _child_id(session: Recalling, call: Call[Any], key: str) -> str:
 def _child_of(session: Recalling, call: Call[Any], scope: RunScope, key: str, span: int, now: int) -> NewRun:
     parent = session.record
     timeout = call.flow.options.timeout
-    return NewRun(
+    new = NewRun(
         id=_child_id(session, call, key),
         flow=call.flow.name,
         params=call.params,
@@ -117,6 +118,7 @@ def _child_of(session: Recalling, call: Call[Any], scope: RunScope, key: str, sp
         tags=call.flow.options.tags,
         scheduled_for=parent.scheduled_for,
     )
+    return admitted(new, call, parent=parent)
 
 
 async def _end_of(session: Recalling, child: RunRecord) -> RunRecord:

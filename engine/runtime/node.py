@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import os
-import socket
 from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import Context
@@ -19,12 +17,12 @@ from engine.flow import Flow
 from engine.model.change import Released
 from engine.model.errors import Fenced, StoreBusy, StoreError, StoreFull, UnknownRun
 from engine.model.limits import Pool
-from engine.model.run import ENDED, NewRun, NodeRecord, RunRecord, RunState, Signal
+from engine.model.run import ENDED, NewRun, RunRecord, RunState, Signal
 from engine.ports.blobs import Blobs
 from engine.ports.clock import Cancellable, Clock
 from engine.ports.store import Store
 from engine.ports.telemetry import RunIdentity, Telemetry
-from engine.runtime import execution, scoping
+from engine.runtime import duty, execution, scoping
 from engine.runtime.clock import SystemClock
 from engine.runtime.commit import GroupCommit
 from engine.runtime.ends import Ends
@@ -86,6 +84,7 @@ class Node:
         self._background: set[asyncio.Task[Any]] = set()
         self._signal_mark = 0
         self._due: Cancellable | None = None
+        self.takes = duty.takes_of(flows, settings, named=self.only is not None)
 
     def services(self) -> list[Service]:
         """What a node consists of, in the order of starting."""
@@ -119,8 +118,8 @@ class Node:
             epoch_of=self._epoch_here,
             sends=self.attach is not None,
         )
-        record = NodeRecord(self.id, os.getpid(), socket.gethostname(), self.clock.now(), tuple(self.flows), alive=True)
-        await self.store.join(record)
+        named, now = self.only is not None, self.clock.now()
+        await self.store.join(duty.record_of(self.id, self.flows, self.settings, started=now, named=named))
         scoping.install(self._loop)
         logging.getLogger().addHandler(self._log_handler)
         _log_at_least(logging.INFO)
@@ -167,7 +166,7 @@ class Node:
 
     async def _claim(self, limit: int) -> Sequence[RunRecord]:
         return await self.store.claim(
-            self.id, now=self.clock.now(), limit=limit, flows=self.flows.keys(), only=self.only
+            self.id, now=self.clock.now(), limit=limit, flows=self.flows.keys(), only=self.only, takes=self.takes
         )
 
     async def _claim_children(self) -> Sequence[RunRecord]:
@@ -178,7 +177,7 @@ class Node:
         if not children or places <= 0:
             return ()
         return await self.store.claim(
-            self.id, now=self.clock.now(), limit=places, flows=self.flows.keys(), only=children
+            self.id, now=self.clock.now(), limit=places, flows=self.flows.keys(), only=children, takes=self.takes
         )
 
     async def _bear_with(self, error: StoreError) -> None:
@@ -193,7 +192,7 @@ class Node:
 
     async def _set_alarm(self) -> None:
         self._call_off_alarm()
-        when = await self.store.next_due(flows=self.flows.keys())
+        when = await self.store.next_due(flows=self.flows.keys(), takes=self.takes)
         if when is not None and (self.only is None or when > self.clock.now()):
             self._due = self.clock.call_at(when, self._wake.set)
 
@@ -383,7 +382,11 @@ class Node:
         await self._slots.acquire(pool, run, key)
 
     def release(self, pool: Pool, run: int, key: str) -> Coroutine[Any, Any, None]:
-        return self._slots.release(pool, run, key)
+        return self._free(pool, run, key)
+
+    async def _free(self, pool: Pool, run: int, key: str) -> None:
+        await self._slots.release(pool, run, key)
+        self._wake.set()  # a flow may have the same pool
 
     def start_child(self, run: NewRun) -> asyncio.Future[RunRecord]:
         starting = self._loop.create_task(self._start_child(run), name=f"headrace start {run.id}", context=Context())

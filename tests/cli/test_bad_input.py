@@ -51,7 +51,7 @@ TABLE: list[tuple[Sequence[str], int, str]] = [
     (("run", "unannotated.py"), 2, "`*args` has no name of its own"),
     (("serve", "flows_here.py", "two.py"), 2, "two flows are called 'hello'"),
     (("serve", "nothing"), 2, "there is no file nothing"),
-    (("serve", "flows_here.py", "--tags", "nix"), 2, "has a tag of nix"),
+    (("serve", "flows_here.py", "--flow-tag", "nix"), 2, "has a tag of nix"),
     (("serve", "flows_here.py", "--concurrency", "0"), 2, "concurrency"),
     ((*RUN, "Ada"), 2, "'Ada' is not a parameter; write NAME=VALUE"),
     ((*RUN, "name=Ada", "name=Bea"), 2, "given twice"),

@@ -102,7 +102,7 @@ def test_logs_as_json_carry_run_and_trace(headrace: Headrace) -> None:
 
 
 def test_tags_choose_flows(headrace: Headrace) -> None:
-    node = headrace.start("serve", "flows_here.py", "--tags", "many")
+    node = headrace.start("serve", "flows_here.py", "--flow-tag", "many")
     node.until(node.says("ready"))
     headrace("start", "flows_here.py:steps", "n=1", "--id", "s")
     node.until(lambda: headrace.state("s") == "succeeded")

@@ -31,7 +31,9 @@ async def test_a_run_is_taken_where_there_is_all_that_it_requires(store: Store) 
     await store.create(new_run("both", requires=("eu", "gpu")))
     assert await taken(store, Takes(tags=["eu"])) == {"nothing"}
     assert await taken(store, Takes(tags=["gpu"])) == {"gpu"}
+    await store.create(new_run("odd", requires=("odd",)))
     assert await taken(store, Takes(tags=["gpu", "eu", "more"])) == {"both"}
+    assert await taken(store, Takes(tags=None)) == {"odd"}
 
 
 async def test_names_may_be_any_text(store: Store) -> None:

@@ -35,7 +35,7 @@ lanes = st.none() | st.sampled_from(["x", "y"])
 takes = st.builds(
     Takes,
     queues=st.none() | st.just(["q"]),
-    tags=st.sampled_from([[], ["t"]]),
+    tags=st.sampled_from([[], ["t"], None]),
     pools=st.sampled_from([{}, {"f": Pool("p", 1)}, {"f": Pool("p", 2), "g": Pool("p", 2)}]),
     elsewhere=st.sampled_from([[], [("f", "2")]]),
 )

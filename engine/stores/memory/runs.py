@@ -160,6 +160,6 @@ class MemoryRuns(Tables):
 def _fits(run: RunRecord, takes: Takes) -> bool:
     return (
         (takes.queues is None or run.queue in takes.queues)
-        and {*run.requires} <= {*takes.tags}
+        and (takes.tags is None or {*run.requires} <= {*takes.tags})
         and (run.flow, run.version) not in takes.elsewhere
     )

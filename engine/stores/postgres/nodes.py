@@ -45,7 +45,8 @@ class PostgresNodes(Part):
             nonlocal asked
             asked = monotonic()
             about = (node.id, node.pid, node.host, node.started, [*node.flows])
-            fields = (*about, door.name, door.address.lease, duty_of(node))
+            lease = door.address.lease
+            fields = (*about, door.name, lease, duty_of(node, lease=lease.total_seconds()))
             if await connection.fetchval(self._db.sql(INSERT_NODE), *fields) is not None:
                 return True
             # It may be our own row, of an attempt whose answer was lost.

@@ -87,7 +87,7 @@ def from_takes(takes: Takes) -> Sequence[object]:
     """The parameters by which `claim_runs.sql` and `next_due.sql` choose."""
     return (
         None if takes.queues is None else [*takes.queues],
-        [*takes.tags],
+        None if takes.tags is None else [*takes.tags],
         [flow for flow, _ in takes.elsewhere],
         [version for _, version in takes.elsewhere],
     )
@@ -107,14 +107,14 @@ def to_node(row: Row) -> NodeRecord:
         queues=None if duty.get("queues") is None else tuple(duty["queues"]),
         tags=tuple(duty.get("tags", ())),
         concurrency=duty.get("concurrency", 0),
+        lease=duty.get("lease"),
     )
 
 
-def duty_of(node: NodeRecord) -> str:
+def duty_of(node: NodeRecord, *, lease: float) -> str:
     """What a node tells of itself besides its flows, as JSON."""
-    return json.dumps(
-        {"versions": node.versions, "queues": node.queues, "tags": node.tags, "concurrency": node.concurrency}
-    )
+    told = {"versions": node.versions, "queues": node.queues, "tags": node.tags, "concurrency": node.concurrency}
+    return json.dumps({**told, "lease": lease})
 
 
 def from_log(line: LogLine) -> Sequence[object]:

@@ -87,7 +87,7 @@ def from_takes(takes: Takes) -> dict[str, object]:
     """The parameters by which `find_due_runs.sql` and `next_due.sql` choose."""
     return {
         "queues": None if takes.queues is None else array(takes.queues),
-        "tags": array(takes.tags),
+        "tags": None if takes.tags is None else array(takes.tags),
         "elsewhere": json.dumps([*takes.elsewhere]),
     }
 

@@ -29,7 +29,7 @@ WITH RECURSIVE member AS MATERIALIZED (
     SELECT flow, queue, requires, version
     FROM kind
     WHERE ($6::text[] IS NULL OR queue = ANY ($6))
-        AND requires <@ $7::text[]
+        AND ($7::text[] IS NULL OR requires <@ $7)
         AND NOT EXISTS (
             SELECT 1
             FROM unnest($8::text[], $9::text[]) AS elsewhere (flow, version)

@@ -24,7 +24,7 @@ WITH RECURSIVE kind AS (
     SELECT flow, queue, requires, version
     FROM kind
     WHERE ($2::text[] IS NULL OR queue = ANY ($2))
-        AND requires <@ $3::text[]
+        AND ($3::text[] IS NULL OR requires <@ $3)
         AND NOT EXISTS (
             SELECT 1
             FROM unnest($4::text[], $5::text[]) AS elsewhere (flow, version)

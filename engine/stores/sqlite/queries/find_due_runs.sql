@@ -42,9 +42,9 @@ WITH RECURSIVE kind (flow, queue, requires, version) AS (
     SELECT flow, queue, requires, version
     FROM kind
     WHERE (:queues IS NULL OR queue IN (SELECT value FROM json_each(:queues)))
-        AND NOT EXISTS (
+        AND (:tags IS NULL OR NOT EXISTS (
             SELECT 1 FROM json_each(kind.requires) AS need WHERE need.value NOT IN (SELECT value FROM json_each(:tags))
-        )
+        ))
         AND NOT EXISTS (
             SELECT 1
             FROM json_each(:elsewhere) AS pair
