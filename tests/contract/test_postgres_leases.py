@@ -62,6 +62,18 @@ async def test_who_was_buried_learns_it_and_stays_so(url: str) -> None:
         assert await other.nodes() == []
 
 
+async def test_who_was_buried_does_not_free_the_slot_of_who_took_over(url: str) -> None:
+    async with opened(PostgresStore(url, lease=LEASE)) as store, opened(PostgresStore(url)) as other:
+        run = await claimed(store)
+        assert await store.acquire("db", 1, node="node", run=run.num, key="k")
+        await other.join(node("second"))
+        while not await other.rescue(crash_limit=3, now=200):  # else it was just renewing its lease
+            await let_expire(url, "node")
+        assert await other.acquire("db", 1, node="second", run=run.num, key="k")
+        await store.release("db", run=run.num, key="k")
+        assert await other.holders() == [("db", run.num, "k", "second")]
+
+
 async def test_an_expired_lease_that_nobody_noticed_is_renewed(url: str) -> None:
     async with opened(PostgresStore(url, lease=LEASE)) as store:
         await store.join(node())

@@ -8,6 +8,7 @@ from engine.model.errors import Fenced
 from engine.model.limits import Pool
 from engine.stores.postgres.address import Address
 from engine.stores.postgres.connect import Connection
+from engine.stores.postgres.lease import Leases
 from engine.stores.postgres.part import Part
 from engine.stores.postgres.statements import statement
 
@@ -23,6 +24,8 @@ LIST_SLOTS = statement("list_slots")
 
 class PostgresPools(Part):
     """Satisfies `ports.pools.Pools`."""
+
+    _leases: Leases
 
     async def acquire(self, pool: str, slots: int, *, node: str, run: int, key: str) -> bool:
         async def free(connection: Connection) -> bool:
@@ -45,7 +48,8 @@ class PostgresPools(Part):
         return await self._db.query(free) and await self._db.transact(work)
 
     async def release(self, pool: str, *, run: int, key: str) -> None:
-        await self._db.query(lambda connection: connection.execute(self._db.sql(FREE_SLOT), pool, run, key))
+        mine = [*self._leases.held]
+        await self._db.query(lambda connection: connection.execute(self._db.sql(FREE_SLOT), pool, run, key, mine))
 
     async def holders(self) -> Sequence[tuple[str, int, str, str]]:
         async def work(connection: Connection) -> list[tuple[str, int, str, str]]:
