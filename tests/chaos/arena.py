@@ -16,6 +16,12 @@ from tests.support.proxy import Proxy, proxied
 
 LEASE: Final = 2.0
 
+ACTIVITY: Final = """
+SELECT pid, application_name, state, wait_event, pg_blocking_pids(pid), clock_timestamp() - xact_start,
+       clock_timestamp() - state_change, left(regexp_replace(query, '\\s+', ' ', 'g'), 160)
+FROM pg_stat_activity WHERE backend_type = 'client backend' AND (state <> 'idle' OR wait_event = 'Lock')
+"""
+
 
 class Arena(Protocol):
     """Where nodes fight. `lease` is how long a dead node may keep its runs, in seconds."""
@@ -43,6 +49,10 @@ class Arena(Protocol):
 
     async def restart(self, mode: Literal["fast", "immediate"], away: float) -> None:
         """Stop the server, leave it away for so many seconds, start it again."""
+        ...
+
+    async def activity(self) -> str:
+        """What the server is doing, for people."""
         ...
 
     async def close(self) -> None: ...
@@ -83,6 +93,13 @@ class PostgresArena:
         await asyncio.sleep(away)
         await asyncio.to_thread(self._server.start)
 
+    async def activity(self) -> str:
+        try:
+            rows = await self.window().rows(ACTIVITY)
+        except OSError as error:
+            return f"{error}\n"
+        return "".join(" | ".join(map(str, row)) + "\n" for row in rows)
+
     async def close(self) -> None:
         await self._stack.aclose()
         await asyncio.to_thread(self._server.remove)
@@ -116,6 +133,9 @@ class SQLiteArena:
 
     async def restart(self, mode: Literal["fast", "immediate"], away: float) -> None:
         raise AssertionError("a file is not restarted")
+
+    async def activity(self) -> str:
+        return "a file does nothing\n"
 
     async def close(self) -> None:
         return

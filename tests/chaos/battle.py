@@ -17,7 +17,7 @@ from tests.chaos import flows, script
 from tests.chaos.arena import Arena
 from tests.chaos.checker import Evidence, Finding, check
 from tests.chaos.history import History
-from tests.chaos.latency import Latencies, latencies
+from tests.chaos.latency import Circumstances, Latencies, latencies
 from tests.chaos.ledger import Ledger, Line, Tail
 from tests.chaos.processes import Nursery
 from tests.chaos.sight import ENDED
@@ -28,6 +28,9 @@ from tests.support.otlp import Receiver
 
 PEACE: Final = 60.0
 """Seconds in which every run must have ended once nobody is hurt any more."""
+
+STARVED: Final = 200_000_000
+"""Nanoseconds in which this process was not run although it wanted to: others on this machine were not either."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,6 +86,7 @@ class _Battle:
         self._tail = Tail(folder / "ledger")
         self._ledger = Ledger(folder / "ledger")
         self._ended: set[str] = set()
+        self._starved: list[tuple[int, int]] = []
 
     async def fight(self) -> Outcome:
         async with AsyncExitStack() as stack:
@@ -146,11 +150,12 @@ class _Battle:
         if plan.client_cuts and self._arena.proxy(-1) is not None:
             suffering.append(asyncio.ensure_future(self._trouble_client()))
         lasting = asyncio.ensure_future(self._last())
+        feeling = asyncio.ensure_future(self._feel_hunger())
         broken, _ = await asyncio.wait([working, lasting, *suffering], return_when=asyncio.FIRST_COMPLETED)
         self._over.set()
-        lasting.cancel()
-        working.cancel()
-        await asyncio.wait([working, lasting])
+        for task in (lasting, working, feeling):
+            task.cancel()
+        await asyncio.wait([lasting, working, feeling])
         await asyncio.gather(*suffering)
         if working in broken:
             working.result()
@@ -178,6 +183,13 @@ class _Battle:
             if time.monotonic() > deadline:
                 return
             await asyncio.sleep(0.1)
+
+    async def _feel_hunger(self) -> None:
+        while True:
+            began = time.monotonic_ns()
+            await asyncio.sleep(0.02)
+            if (now := time.monotonic_ns()) - began > STARVED:
+                self._starved.append((began, now))
 
     async def _trouble_server(self) -> None:
         plan = self._plan
@@ -214,6 +226,7 @@ class _Battle:
             if line.what == "joined":
                 node = self._nursery.nodes[line.pid]
                 node.id = line.node
+                node.joined_at = line.at
                 node.joined.set()
         for num in self._history.ended:
             self._ended.add(self._history.runs[num].id)
@@ -251,15 +264,21 @@ class _Battle:
             )
         )
         findings += [Finding("nodes end when they are told to, and only then", what) for what in record.trouble]
-        measure = {"ledger": ledger, "history": self._history, "outages": record.outages, "lease": self._arena.lease}
+        circumstances = Circumstances(
+            outages=record.outages,
+            starved=self._starved,
+            awake={node.id: node.awake for node in nodes.values() if node.id},
+            lease=self._arena.lease,
+        )
+        heard = (ledger, self._history, circumstances)
         return Outcome(
             counts=record.counts,
             runs=len(self._history.runs),
             lines=len(self._history.lines),
             effects=sum(line.what == "begin" for line in ledger),
             spans=sum(map(len, self._traces.spans.values())),
-            takeover=latencies(record.killed, killed=True, **measure),  # type: ignore[arg-type]
-            handover=latencies(record.stopped, killed=False, **measure),  # type: ignore[arg-type]
+            takeover=latencies(record.killed, *heard, killed=True),
+            handover=latencies(record.stopped, *heard, killed=False),
             fenced_after=record.fenced_after,
             stopping=record.stopping,
             findings=findings,

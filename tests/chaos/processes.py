@@ -30,11 +30,22 @@ class NodeProcess:
     code: int = 0
     ended: int = 0
     expected_to_die: bool = False
+    joined_at: int = 0
+    doomed: int = 0
     frozen: list[tuple[int, int]] = field(default_factory=list[tuple[int, int]])
+
+    @property
+    def awake(self) -> list[tuple[int, int]]:
+        """From when to when it could do its work: not while it stood still, nor once its end was decided."""
+        end = self.doomed or self.ended or time.monotonic_ns()
+        starts = [self.joined_at, *(thawed for _, thawed in self.frozen)]
+        return [*zip(starts, [*(began for began, _ in self.frozen), end], strict=True)]
 
     def signal(self, number: int) -> int:
         """Send it a signal; answers when."""
         at = time.monotonic_ns()
+        if number in (signal.SIGKILL, signal.SIGTERM):
+            self.doomed = self.doomed or at
         if not self.died.is_set():
             os.kill(self.pid, number)
         return at

@@ -22,8 +22,8 @@ from tests.support.proxy import Proxy
 PATIENCE: Final = 20.0
 """Seconds that a node may take to join, to stop, or to notice that it is dead."""
 
-SLOW: Final = 4.0
-"""Seconds after which a node that stops is asked what it waits for; it tells its log."""
+SLOW: Final = 1.2
+"""Seconds after which a node that stops is asked what it waits for, and so is the server; what they say is kept."""
 
 HAVING: Final = (b"COMMIT", b"COMMIT", b"task", b"started", b"")
 """What the message has in it after which a connection is cut: the end of a transaction, a line, or anything."""
@@ -162,6 +162,7 @@ class Slot:
                 await node.died.wait()
         except TimeoutError:
             node.signal(signal.SIGUSR1)
+            Path(f"{self._orders.errors}.server").write_text(await self._arena.activity())
         try:
             async with asyncio.timeout(PATIENCE):
                 await node.died.wait()
