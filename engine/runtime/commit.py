@@ -160,9 +160,11 @@ class GroupCommit:
         changes = self._changes
         batch.changes = [change for change, _ in changes]
         self._writers, self._changes, self._epochs, self._logs, self._lines = {}, [], {}, [], 0
-        if not batch:
-            return
         self._formed += 1
+        if not batch:  # what its writers had recorded is void by now; somebody may wait for it all the same
+            self._done += 1
+            self._wake_idle()
+            return
 
         def written(fenced: frozenset[int], error: Exception | None) -> None:
             self._done += 1
@@ -199,12 +201,15 @@ class GroupCommit:
                 on_disk()
         for change, done in changes:
             done(error if error is not None else _Fence if change.num in fenced else None)
+        self._wake_idle()
+        if self._writers or self._changes or self._logs:
+            self.flush()
+
+    def _wake_idle(self) -> None:
         waiters, self._idle = self._idle, []
         for waiter in waiters:
             if not waiter.done():
                 waiter.set_result(None)
-        if self._writers or self._changes or self._logs:
-            self.flush()
 
 
 _Fence: Final = Fenced("another node owns the run now; nothing was written")

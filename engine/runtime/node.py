@@ -334,6 +334,8 @@ class Node:
             _, stubborn = await asyncio.wait(self._background, timeout=5.0)
             for task in stubborn:
                 task.cancel()  # what it wanted of the store is done by leaving
+            if stubborn:
+                await asyncio.wait(stubborn, timeout=1.0)
         await self.commit.flushed()
 
     def _epoch_here(self, num: int) -> int | None:

@@ -1,0 +1,270 @@
+"""The checker: reads ledger, store and trace when a schedule is over, and says which promise was broken, and where."""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from collections.abc import Iterator
+from hashlib import blake2b
+from itertools import pairwise
+from typing import Any, Final, NamedTuple
+
+from engine.model import entry as kinds
+from engine.model.run import ENDED, RunRecord, RunState
+from tests.simulation.flows import LANES, Effect
+from tests.simulation.plan import CANCELLED, Asked
+from tests.simulation.schedule import Schedule
+from tests.simulation.server import Line
+
+LATE: Final = 5.0
+"""Seconds for which a node that was buried may go on with what it had begun: it learns of it by asking."""
+
+
+class Finding(NamedTuple):
+    """A broken promise."""
+
+    law: str
+    what: str
+
+
+def check(schedule: Schedule) -> list[Finding]:
+    """Every promise that was broken."""
+    case = _Case(schedule)
+    laws = {
+        "acknowledged runs end, and rightly": case.results,
+        "a parent outlives its children": case.children,
+        "a recorded step never runs again": case.repeated,
+        "an attempt runs once per owner": case.doubled,
+        "what asks first is not repeated blindly": case.delicate,
+        "a step starts when the one before is recorded": case.order,
+        "old epochs write nothing": case.epochs,
+        "one owner at a time": case.owners,
+        "a pool is never overdrawn": case.overdrawn,
+        "acknowledged signals are received": case.signals,
+        "nothing is left behind": case.leaks,
+    }
+    return [Finding(law, what) for law, judge in laws.items() for what in judge()]
+
+
+class _Case:
+    def __init__(self, schedule: Schedule) -> None:
+        self._s = schedule
+        self._server = schedule.server
+        store = schedule.server.store
+        self._runs: dict[int, RunRecord] = {num: row.record for num, row in store._rows.items()}
+        self._by_id = {run.id: run for run in self._runs.values()}
+        self._effects = schedule.ledger.effects
+        self._recorded: dict[str, Line] = {}
+        self._failed: dict[tuple[str, int], Line] = {}
+        for line in self._server.lines:
+            entry, run = line.entry, self._runs[line.entry.run]
+            if entry.kind == kinds.TASK:
+                self._recorded[_idempotency(run, entry.key)] = line
+            elif entry.kind == kinds.ATTEMPT:
+                self._failed[_idempotency(run, entry.key), entry.attempt] = line
+
+    def results(self) -> Iterator[str]:
+        if self._s.stuck:
+            yield "the schedule got stuck"
+        for asked in self._s.plan.runs:
+            run = self._by_id.get(asked.id)
+            if run is None:
+                if asked.id in self._s.acknowledged:
+                    yield f"run {asked.id} was acknowledged, and the store does not know it"
+                continue
+            if (why := self._wrong(asked, run)) is not None:
+                yield f"run {asked.id} {asked.params} {why}"
+        for run in self._runs.values():
+            if run.state not in ENDED:
+                yield f"run {run.id} is still {run.state} under {run.owner}, epoch {run.epoch}"
+
+    def _wrong(self, asked: Asked, run: RunRecord) -> str | None:
+        if asked.flow in CANCELLED or asked.flow == "overdue":
+            wanted = RunState.FAILED if asked.flow == "overdue" else RunState.CANCELLED
+            if run.state is not wanted:
+                return f"was to be {wanted}, and is {run.state}: {run.error!r}"
+            if run.started is not None and not self._tidied(run):
+                return f"is {run.state} and has not tidied up"
+            return None
+        if run.state is not RunState.SUCCEEDED or run.result is None:
+            return f"is {run.state} ({run.crashes} crashes): {run.error!r}"
+        result = json.loads(run.result)
+        right = self._right(asked, run, result)
+        return None if result == right else f"answered {result!r} instead of {right!r}"
+
+    def _tidied(self, run: RunRecord) -> bool:
+        return any(line.entry.run == run.num and line.entry.name == "tidy" for line in self._server.lines)
+
+    def _right(self, asked: Asked, run: RunRecord, result: Any) -> Any:
+        x: int = asked.params["x"]
+        match asked.flow:
+            case "chain":
+                return chained(x, asked.params["links"])
+            case "fan":
+                return sum((x + n) ** 2 + x * 3 + n for n in range(asked.params["width"]))
+            case "family":
+                return sum(chained(x + n, 2) for n in range(asked.params["children"])) + x * 3 + 99
+            case "nap":
+                return result if result >= asked.params["seconds"] or self._s.plan.jumps else asked.params["seconds"]
+            case "talk":
+                return self._heard(run)[: asked.params["words"]]
+            case "stubborn":
+                failures = asked.params["failures"]
+                return [failures + 1, x + 1, x + 2, x + 3]
+            case "bounded":
+                return (x * 3 + 1) * 3 + 2
+            case "careful":
+                return [one if one == n - 3 else x + n + 5 for n, one in enumerate(result)]
+            case _:
+                return self._raced(x, result)
+
+    def _raced(self, x: int, result: list[int]) -> list[int]:
+        squares = [(x + n) ** 2 for n in range(3)]
+        winners = [
+            [squares[n] for n in range(3) if mask >> n & 1] for mask in range(1, 8)
+        ]  # any of them, or several, may have been first
+        stories = [[min(won), x * 3 + min(won), sum(squares), sum(won) * 3 + len(won)] for won in winners]
+        return result if result in stories else stories[0]
+
+    def _heard(self, run: RunRecord) -> list[int]:
+        return [int(one.payload) for one in self._server.store._signals if one.run == run.num]
+
+    def signals(self) -> Iterator[str]:
+        for id_, words in self._s.said.items():
+            run = self._by_id[id_]
+            if (heard := self._heard(run)) != words:
+                yield f"run {id_} was told {words}, and the store has {heard}"
+
+    def children(self) -> Iterator[str]:
+        for move in self._server.moves:
+            if move.open_children:
+                yield f"run {move.before.id} ended before {', '.join(move.open_children)}"
+
+    def repeated(self) -> Iterator[str]:
+        """An effect began although its step's outcome was on disk before.
+
+        A node that was buried and does not know it yet may do so for a moment: nobody but itself can stop it, and
+        nothing of it is recorded.
+        """
+        for one in self._effects:
+            line = self._recorded.get(one.idempotency) or self._failed.get((one.idempotency, one.attempt))
+            if line is None or one.at <= line.at:
+                continue
+            entry = line.entry
+            said = f"{_who(one)} began {one.at - line.at:.3f} s after its line {entry.seq} of epoch {entry.epoch}"
+            if one.epoch >= entry.epoch:
+                yield said
+            elif (late := self._since_buried(one)) is None or late > LATE:
+                yield f"{said}, by a node that was buried {late} s before"
+
+    def _since_buried(self, one: Effect) -> float | None:
+        """For how long the process could have known, when the effect began, that it had been buried."""
+        expelled = self._server.members[one.process].expelled
+        return None if expelled is None else one.at - max(expelled, self._s.back[one.process])
+
+    def doubled(self) -> Iterator[str]:
+        before: dict[tuple[str, int, int], Effect] = {}
+        for one in self._effects:
+            first = before.setdefault((one.idempotency, one.epoch, one.attempt), one)
+            if first is not one:
+                yield f"{_who(one)} began twice, the second time {one.at - first.at:.3f} s after the first"
+
+    def delicate(self) -> Iterator[str]:
+        before: dict[str, Effect] = {}
+        for one in self._effects:
+            if one.task == "delicate" and before.setdefault(one.idempotency, one) is not one:
+                yield f"{_who(one)} was repeated without asking"
+
+    def order(self) -> Iterator[str]:
+        """In a chain, no link begins before the one before is on disk."""
+        keys: dict[tuple[str, int], str] = {}
+        for one in self._effects:
+            if one.task != "link" or self._by_id[one.run].flow != "chain":
+                continue
+            keys[one.run, one.n] = one.idempotency
+            before = self._recorded.get(keys.get((one.run, one.n - 1), ""))
+            if one.n and (before is None or before.at > one.at):
+                yield f"{_who(one)} began link {one.n} before link {one.n - 1} was on disk"
+
+    def epochs(self) -> Iterator[str]:
+        for line in self._server.lines:
+            entry = line.entry
+            released = line.owner is None  # and nobody has taken it since
+            if entry.epoch != line.epoch or not (released or line.owner == line.process):
+                yield (
+                    f"line {entry.seq} of {self._runs[entry.run].id}, of epoch {entry.epoch}, was written by "
+                    f"{line.process} when {line.owner} owned the run in epoch {line.epoch}"
+                )
+        journals: defaultdict[int, list[Line]] = defaultdict(list)
+        for line in self._server.lines:
+            journals[line.entry.run].append(line)
+        for num, lines in journals.items():
+            seqs = [line.entry.seq for line in lines]
+            if seqs != [*range(len(seqs))]:
+                yield f"the journal of {self._runs[num].id} has lines {seqs}"
+        for move in self._server.moves:
+            run = move.before
+            fits = run.epoch == move.claimed and (
+                move.what in {"Adopted", "Exported"} or (run.state is RunState.RUNNING and run.owner == move.process)
+            )
+            if not fits:
+                yield f"{move.process} {move.what} {run.id} in epoch {move.claimed}; {run.owner} had it in {run.epoch}"
+
+    def owners(self) -> Iterator[str]:
+        owners: defaultdict[tuple[str, int], set[str]] = defaultdict(set)
+        claims: defaultdict[int, list[int]] = defaultdict(list)
+        for claim in self._server.claims:
+            owners[self._runs[claim.num].id, claim.epoch].add(claim.process)
+            claims[claim.num].append(claim.epoch)
+        for one in self._effects:
+            owners[one.run, one.epoch].add(one.process)
+        for (run, epoch), names in owners.items():
+            if len(names) > 1:
+                yield f"epoch {epoch} of run {run} had several owners: {sorted(names)}"
+        for num, epochs in claims.items():
+            if any(two <= one for one, two in pairwise(epochs)):
+                yield f"run {self._runs[num].id} was taken with the epochs {epochs}"
+
+    def overdrawn(self) -> Iterator[str]:
+        """More effects in a pool at once than it has slots; what the dead and the buried did is left out."""
+        moves: list[tuple[float, int, Effect]] = []
+        for one in self._effects:
+            if one.pool:
+                until = min(self._gone(one), one.ended if one.ended is not None else float("inf"))
+                if until > one.at:
+                    moves += [(one.at, 1, one), (until, -1, one)]
+        inside: list[Effect] = []
+        for at, by, one in sorted(moves, key=lambda move: move[:2]):
+            if by < 0:
+                inside.remove(one)
+                continue
+            inside.append(one)
+            if len(inside) > LANES.slots:
+                yield f"pool {one.pool} had {len(inside)} inside at {at:.4f}: {'; '.join(map(_who, inside))}"
+
+    def _gone(self, one: Effect) -> float:
+        """When the process died, stood still or was buried."""
+        member = self._server.members[one.process]
+        times = [time for time in (self._s.died.get(one.process), member.expelled) if time is not None]
+        return min(times, default=float("inf"))
+
+    def leaks(self) -> Iterator[str]:
+        yield from self._s.leaks
+        yield from self._s.loop.complaints
+
+
+def chained(x: int, links: int) -> int:
+    """What `chain` answers."""
+    for n in range(links):
+        x = x * 3 + n
+        if n % 2:
+            x += n
+    return x
+
+
+def _idempotency(run: RunRecord, key: str) -> str:
+    return blake2b(f"{run.id}|{run.trace}|{key}".encode(), digest_size=16).hexdigest()
+
+
+def _who(one: Effect) -> str:
+    return f"{one.task} of {one.run} ({one.process}, epoch {one.epoch}, attempt {one.attempt}, key {one.key})"

@@ -1,0 +1,279 @@
+"""The workload's flows: small ones, of every shape, each with a result that can be foretold."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Generator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from random import Random
+from typing import Any, Final, cast
+
+from engine import Pool, Retry, current, flow, now, sleep, task, timeout, wait_for
+from engine.context import CURRENT
+from engine.model.errors import UnknownOutcome
+from tests.simulation.loop import PROCESS, VirtualLoop
+
+LANES: Final = Pool("lanes", 2)
+
+
+@dataclass(eq=False, slots=True)
+class Effect:
+    """An effect outside: on whose behalf it began, and when it ended, if anybody saw that."""
+
+    at: float
+    process: str
+    run: str
+    task: str
+    key: str
+    idempotency: str
+    attempt: int
+    epoch: int
+    pool: str
+    n: int
+    ended: float | None = None
+
+
+class Ledger:
+    """What really happened. Dead processes have no effects."""
+
+    def __init__(self, loop: VirtualLoop, dice: Random) -> None:
+        self.loop = loop
+        self.dice = dice
+        self.effects: list[Effect] = []
+
+
+_LEDGER: list[Ledger] = []
+
+
+def open_ledger(ledger: Ledger) -> None:
+    """From now on effects are noted here."""
+    _LEDGER[:] = [ledger]
+
+
+@contextmanager
+def effect(n: int = 0, *, pool: str = "") -> Generator[Ledger]:
+    """An effect on the world, with everything that says on whose behalf."""
+    me, scope, process = current(), CURRENT.get(), PROCESS.get()
+    assert scope is not None
+    assert process is not None
+    ledger = _LEDGER[0]
+    epoch: int = cast("Any", scope.session).epoch
+    one = Effect(
+        ledger.loop.time(), process.name, me.run_id, me.task, me.key, me.idempotency_key, me.attempt, epoch, pool, n
+    )
+    if not process.dead:
+        ledger.effects.append(one)
+    try:
+        yield ledger
+    finally:
+        if not process.dead:
+            one.ended = ledger.loop.time()
+
+
+async def work(ledger: Ledger, longest: float = 0.05) -> None:
+    """Take as long as the dice say."""
+    roll = ledger.dice.random()
+    if roll < 0.4:
+        return
+    await asyncio.sleep(0 if roll < 0.6 else longest * ledger.dice.random())
+
+
+@task
+async def link(n: int, x: int) -> int:
+    """A link of a chain."""
+    with effect(n) as ledger:
+        await work(ledger)
+    return x * 3 + n
+
+
+@task(pure=True)
+async def pure(n: int, x: int) -> int:
+    """One whose result may be recorded behind."""
+    return x + n
+
+
+@task(pool=LANES)
+async def lane(x: int) -> int:
+    """Needs one of few slots."""
+    with effect(pool=LANES.name) as ledger:
+        await work(ledger, ledger.dice.choice((0.3, 0.3, 2.5)))
+    return x * x
+
+
+@task(retry=Retry(attempts=9, delay=timedelta(milliseconds=300), factor=1.5))
+async def flaky(x: int, failures: int) -> int:
+    """Fails a number of times."""
+    with effect() as ledger:
+        await work(ledger)
+    attempt = current().attempt
+    if attempt <= failures:
+        raise ConnectionError(f"attempt {attempt} of {x}")
+    return attempt
+
+
+@task(pool=LANES, timeout=timedelta(seconds=0.4), retry=Retry(attempts=9, delay=timedelta(milliseconds=10)))
+async def hasty(x: int, slow: int) -> int:
+    """Is too slow a number of times, with a slot in its hand."""
+    with effect(pool=LANES.name) as ledger:
+        await work(ledger, 0.3)
+        if current().attempt <= slow:
+            await asyncio.sleep(60)
+    return x + 1
+
+
+@task(on_unknown="ask")
+async def delicate(x: int) -> int:
+    """Must not be done twice."""
+    with effect() as ledger:
+        await work(ledger)
+    return x + 5
+
+
+@task
+async def hear(n: int, word: int) -> int:
+    """A signal was acted on."""
+    with effect(n) as ledger:
+        await work(ledger)
+    return word
+
+
+@task
+async def tidy(x: int) -> int:
+    """What a cancelled run does last."""
+    with effect() as ledger:
+        await work(ledger)
+    return x
+
+
+@flow
+async def chain(x: int, links: int) -> int:
+    """One step after the other."""
+    for n in range(links):
+        x = await link(n, x)
+        if n % 2:
+            x = await pure(n, x)
+    return x
+
+
+@flow
+async def fan(x: int, width: int) -> int:
+    """Many at once, some in a pool."""
+    async with asyncio.TaskGroup() as group:
+        lanes = [group.create_task(lane(x + n)) for n in range(width)]
+        links = [group.create_task(link(n, x)) for n in range(width)]
+    return sum(one.result() for one in (*lanes, *links))
+
+
+@flow
+async def family(x: int, children: int) -> int:
+    """Child runs beside a step of its own."""
+    return sum(await asyncio.gather(*(chain(x + n, 2) for n in range(children)), link(99, x)))
+
+
+@flow
+async def nap(x: int, seconds: float) -> float:
+    """Sleeps, durably; tells how long its own clock says that it did."""
+    await link(0, x)
+    before = now()
+    await sleep(seconds)
+    after = now()
+    await link(1, x)
+    return (after - before).total_seconds()
+
+
+@flow
+async def talk(x: int, words: int) -> list[int]:
+    """Waits for signals, and acts on each."""
+    heard: list[int] = []
+    async with timeout(timedelta(hours=6)):
+        for n in range(words):
+            word = await wait_for("say", int, timeout=timedelta(hours=5))
+            heard.append(await hear(n, word))
+    return heard
+
+
+@flow
+async def stubborn(x: int, failures: int) -> list[int]:
+    """Retries, several at once."""
+    return list(await asyncio.gather(flaky(x, failures), *(hasty(x + n, failures) for n in range(3))))
+
+
+@flow
+async def patient(x: int) -> int:
+    """Waits until it is cancelled, and tidies up."""
+    try:
+        await link(0, x)
+        await wait_for("never", int)
+    except asyncio.CancelledError:
+        await tidy(x)
+        raise
+    return x
+
+
+@flow
+async def guardian(x: int) -> int:
+    """Has a child that waits; cancelled with it."""
+    try:
+        return await patient(x + 1)
+    except asyncio.CancelledError:
+        await tidy(x)
+        raise
+
+
+@flow
+async def race(x: int) -> list[int]:
+    """Who wins is chance, and must stay what it was: everything after depends on it."""
+    racers = [asyncio.ensure_future(lane(x + n)) for n in range(3)]
+    done, rest = await asyncio.wait(racers, return_when=asyncio.FIRST_COMPLETED)
+    first = sorted(one.result() for one in done)
+    second = await link(first[0], x)
+    others = [await one for one in rest]
+    return [first[0], second, sum(first) + sum(others), await link(len(first), sum(first))]
+
+
+@flow
+async def bounded(x: int) -> int:
+    """Gives up waiting after a time, once for a sleep and once for a signal."""
+    try:
+        async with timeout(0.4):
+            await link(0, x)
+            await sleep(50)
+    except TimeoutError:
+        x = await link(1, x)
+    try:
+        await wait_for("nothing", int, timeout=0.3)
+    except TimeoutError:
+        x = await link(2, x)
+    return x
+
+
+@flow(timeout=timedelta(seconds=1.5))
+async def overdue(x: int) -> int:
+    """Takes longer than it may, and tidies up."""
+    try:
+        await link(0, x)
+        await sleep(50)
+    except asyncio.CancelledError:
+        await tidy(x)
+        raise
+    return x
+
+
+@flow
+async def careful(x: int) -> list[int]:
+    """Asks rather than doing something twice."""
+    done: list[int] = []
+    for n in range(2):
+        try:
+            done.append(await delicate(x + n))
+        except UnknownOutcome:
+            done.append(await link(n, -1))
+    return done
+
+
+FLOWS: Final = {
+    one.name: one
+    for one in (chain, fan, family, nap, talk, stubborn, patient, guardian, race, bounded, overdue, careful)
+}

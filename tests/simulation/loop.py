@@ -1,0 +1,194 @@
+"""An event loop whose time jumps to the next timer, and processes on it that can be killed and frozen."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from contextvars import Context, ContextVar
+from heapq import heappop
+from itertools import count
+from typing import Any
+
+PROCESS: ContextVar[Process | None] = ContextVar("simulated process", default=None)
+"""Whose code is running. None is the world outside: the store's server, the network, the clients."""
+
+OUTSIDE = Context()
+"""The context of what belongs to no process."""
+
+
+class Stuck(Exception):
+    """Nothing is ready and no timer is set: time would pass for ever."""
+
+
+class Process:
+    """Code that shares one fate. Dead: none of it runs again. Frozen: it goes on where it was when it thaws."""
+
+    def __init__(self, loop: VirtualLoop, name: str) -> None:
+        self.loop = loop
+        self.name = name
+        self.dead = False
+        self.frozen = False
+        self.stopped = False
+        self.tasks: list[asyncio.Task[Any]] = []
+        self.on_death: Callable[[], object] | None = None
+        self._shelf: list[asyncio.Handle] = []
+        self.context = Context()
+        self.context.run(PROCESS.set, self)
+
+    def start(self, work: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
+        """Begin with this."""
+        task: asyncio.Task[Any] = self.loop.create_task(work, name=f"{self.name} main", context=self.context.copy())
+        return task
+
+    def kill(self) -> None:
+        """As `kill -9` does it: no code of the process learns of it."""
+        if not self.dead:
+            self.dead = self.stopped = True
+            self._shelf.clear()
+            if self.on_death is not None:
+                self.on_death()
+
+    def freeze(self) -> None:
+        """As SIGSTOP does it."""
+        self.frozen = self.stopped = True
+
+    def thaw(self) -> None:
+        """As SIGCONT does it: timers that are over ring now, in order."""
+        if self.dead:
+            return
+        self.frozen = self.stopped = False
+        shelf, self._shelf = self._shelf, []
+        self.loop._ready.extend(shelf)
+
+    def shelve(self, handle: asyncio.Handle) -> None:
+        """Keep what would run now for when the process thaws; a dead one needs nothing."""
+        if not self.dead:
+            self._shelf.append(handle)
+
+    def bury(self) -> None:
+        """Throw the coroutines away without a word. The process must be dead."""
+        for task in self.tasks:
+            if not task.done():
+                task._log_destroy_pending = False  # type: ignore[attr-defined]
+                _close(task.get_coro())
+            elif not task.cancelled():
+                task.exception()  # asked for, so that nobody is told that nobody asked
+        self.tasks.clear()
+
+
+def _close(coroutine: Any) -> None:
+    for _ in range(20):  # `finally` blocks that await something have to be told again
+        try:
+            coroutine.close()
+        except BaseException:  # noqa: BLE001 - what a dead process says while it is thrown away is not heard
+            continue
+        return
+
+
+class NumberedTask(asyncio.Task[Any]):
+    """A task that hashes by its number, so that sets of tasks have one order whatever their addresses are."""
+
+    __slots__ = ("_number",)
+
+    def __init__(self, coro: Coroutine[Any, Any, Any], *, number: int, **options: Any) -> None:
+        self._number = number  # first, because asyncio puts the task into a weak set while initialising it
+        super().__init__(coro, **options)
+
+    def __hash__(self) -> int:
+        return self._number
+
+
+class NumberedFuture(asyncio.Future[Any]):
+    """A future that hashes by its number."""
+
+    __slots__ = ("_number",)
+
+    def __init__(self, number: int, loop: asyncio.AbstractEventLoop) -> None:
+        self._number = number
+        super().__init__(loop=loop)
+
+    def __hash__(self) -> int:
+        return self._number
+
+
+class VirtualLoop(asyncio.BaseEventLoop):
+    """Deterministic: no sockets, no threads, no time but its own. Seconds begin at 0."""
+
+    _ready: Any
+    _scheduled: Any
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._seconds = 0.0
+        self._numbers = count(1)
+        self.complaints: list[str] = []
+        self.burying = False
+        self.set_task_factory(self._numbered)
+
+    def time(self) -> float:
+        return self._seconds
+
+    def create_future(self) -> asyncio.Future[Any]:
+        return NumberedFuture(next(self._numbers), self)
+
+    def create_task(self, coro: Any, *, name: Any = None, context: Context | None = None, **options: Any) -> Any:
+        """A task belongs to the process that makes it, also when it is given a context without one."""
+        if self.burying:
+            coro.close()
+            return self.create_future()
+        process = PROCESS.get()
+        if context is not None:
+            if process is not None and PROCESS not in context:
+                context.run(PROCESS.set, process)
+            process = context.get(PROCESS)
+        task = super().create_task(coro, name=name, context=context, **options)
+        if process is not None:
+            process.tasks.append(task)
+        return task
+
+    def _numbered(self, loop: asyncio.AbstractEventLoop, coro: Any, **options: Any) -> asyncio.Task[Any]:
+        return NumberedTask(coro, number=next(self._numbers), loop=loop, **options)
+
+    def outside(self, delay: float, callback: Callable[..., object], *args: Any) -> None:
+        """Call back after a delay, on behalf of no process."""
+        self.call_at(self._seconds + delay, callback, *args, context=OUTSIDE)
+
+    def call_exception_handler(self, context: dict[str, Any]) -> None:
+        """What nobody caught is a finding."""
+        self.complaints.append(f"{context.get('message')}: {context.get('exception')!r}")
+
+    def timers_of(self, process: Process) -> list[asyncio.TimerHandle]:
+        """Timers that a process has set and not called off."""
+        return [timer for timer in self._scheduled if not timer._cancelled and timer._context.get(PROCESS) is process]
+
+    def _run_once(self) -> None:
+        ready, timers = self._ready, self._scheduled
+        while timers and timers[0]._cancelled:
+            heappop(timers)._scheduled = False
+        if not ready and not self._stopping:  # type: ignore[attr-defined]
+            if not timers:
+                raise Stuck
+            self._seconds = max(self._seconds, timers[0]._when)
+        now = self._seconds
+        while timers and timers[0]._when <= now:
+            timer = heappop(timers)
+            timer._scheduled = False
+            ready.append(timer)
+        for _ in range(len(ready)):
+            handle = ready.popleft()
+            if handle._cancelled:
+                continue
+            process = handle._context.get(PROCESS)
+            if process is not None and process.stopped:
+                process.shelve(handle)
+            else:
+                handle._run()
+
+    def _timer_handle_cancelled(self, handle: asyncio.TimerHandle) -> None:
+        """Cancelled timers are dropped when their time comes."""
+
+    def _write_to_self(self) -> None:
+        """Nobody sleeps here, so nobody needs to be woken."""
+
+    def _process_events(self, event_list: Any) -> None:
+        """There are none."""

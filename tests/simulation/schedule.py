@@ -1,0 +1,379 @@
+"""One schedule: nodes of the real runtime, clients, faults and the end, all on one loop and one seed."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import warnings
+from collections import defaultdict
+from collections.abc import Generator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from random import Random
+from typing import Any, Final, cast
+
+from engine.client import new_run
+from engine.flow import Flow
+from engine.model.errors import StoreError
+from engine.ports.store import Store
+from engine.runtime import node as node_module
+from engine.runtime.clock import SystemClock
+from engine.runtime.node import Node
+from engine.settings import NodeSettings
+from engine.stores.blobs import MemoryBlobs
+from observability.null import NullTelemetry
+from tests.simulation.flows import FLOWS, Ledger, open_ledger
+from tests.simulation.loop import OUTSIDE, Process, VirtualLoop
+from tests.simulation.plan import Asked, Fault, Plan
+from tests.simulation.server import LEASE, Server
+from tests.simulation.trace import Trace
+from tests.simulation.wire import FAIR, Wire
+
+PATIENCE: Final = 60.0
+"""Seconds after which a schedule, which takes less than ten, is stuck."""
+
+SETTLED: Final = 1.5
+"""Seconds in fair weather after which everything that is to be released or rescued has been."""
+
+START: Final = 1_767_225_600 * 10**9
+"""Nanoseconds since the epoch at which every schedule begins."""
+
+
+class SimulatedClock(SystemClock):
+    """A node's wall clock: the loop's time, and how far it is off."""
+
+    def __init__(self, loop: VirtualLoop) -> None:
+        self.off = 0
+        self._loop = loop
+
+    def now(self) -> int:
+        return START + int(self._loop.time() * 1e9) + self.off
+
+
+@dataclass(eq=False)
+class Machine:
+    """A process with a node in it, and all that can be done to it."""
+
+    process: Process
+    wire: Wire
+    clock: SimulatedClock
+    node: Node
+    main: asyncio.Task[None] | None = None
+    stopping: bool = False
+    gone: bool = False
+
+
+class Schedule:
+    """Plays a plan. Afterwards it is evidence."""
+
+    def __init__(self, plan: Plan) -> None:
+        self.plan = plan
+        self.loop = VirtualLoop()
+        self.trace = Trace(self.loop)
+        self.server = Server(self.loop, self.trace)
+        self.ledger = Ledger(self.loop, Random(plan.seed + 1))
+        self.machines: list[Machine] = []
+        self.acknowledged: dict[str, Asked] = {}
+        self.said: dict[str, list[int]] = {}
+        self.leaks: list[str] = []
+        self.died: dict[str, float] = {}
+        self.back: defaultdict[str, float] = defaultdict(float)
+        self.stuck = False
+        self._dice = Random(plan.seed + 2)
+        self._weather = plan.weather
+        self._ended = self.loop.create_future()
+        self._busy = 0
+        self._closing = False
+        self._blobs = MemoryBlobs()
+        self._settings = NodeSettings(
+            concurrency=plan.concurrency,
+            linger=timedelta(seconds=plan.linger),
+            poll=timedelta(seconds=1),
+            rescue_every=timedelta(seconds=0.5),
+            crash_limit=50,
+        )
+
+    def play(self) -> None:
+        """From the first node to the last."""
+        open_ledger(self.ledger)
+        self.server.on_news = self._spread
+        self.server.on_end = self._look
+        try:
+            self.loop.run_until_complete(self._play())
+        finally:
+            self._bury()
+            self.loop.close()
+
+    async def _play(self) -> None:
+        for _ in range(self.plan.nodes):
+            self._boot()
+        clients = [asyncio.create_task(self._client(asked)) for asked in self.plan.runs]
+        for fault in self.plan.faults:
+            self.loop.outside(fault.at, self._strike, fault)
+        last = max([0.0, *(fault.at for fault in self.plan.faults)])
+        self.loop.outside(last + 4.0, self._clear_up)
+        await asyncio.wait(clients)
+        for client in clients:
+            client.result()
+        self._look()
+        try:
+            async with asyncio.timeout(PATIENCE):
+                await self._ended
+        except TimeoutError:
+            self.stuck = True
+            self.trace.note("stuck")
+        await self._close()
+
+    # Nodes ------------------------------------------------------------------------------------------------------
+
+    def _boot(self) -> None:
+        name = f"node-{len(self.machines) + 1}"
+        process = Process(self.loop, name)
+        wire = Wire(process, self.server, self._dice, self._weather, immediate=self.plan.immediate)
+        clock = SimulatedClock(self.loop)
+        node = Node(
+            cast("Store", wire),
+            cast("dict[str, Flow[..., Any]]", FLOWS),
+            clock=clock,
+            telemetry=NullTelemetry(),
+            blobs=self._blobs,
+            node_id=name,
+            settings=self._settings,
+        )
+        machine = Machine(process, wire, clock, node)
+        self.machines.append(machine)
+        self.trace.note("boot", name)
+        machine.main = process.start(self._serve(machine))
+        machine.main.add_done_callback(lambda _: self._exited(machine), context=OUTSIDE)
+
+    async def _serve(self, machine: Machine) -> None:
+        node = machine.node
+        serving = self.loop.create_task(node.run(lambda: None), name="node")
+        try:
+            await asyncio.wait([serving])
+        except asyncio.CancelledError:
+            serving.cancel()
+            await asyncio.wait([serving])
+        if serving.cancelled():
+            return
+        error = serving.exception()
+        if not isinstance(error, StoreError):
+            self.leaks.append(f"{machine.process.name} ended with {error!r}")
+        self.trace.note("gave up", machine.process.name, error)
+
+    def _exited(self, machine: Machine) -> None:
+        if not machine.process.dead:
+            left = [task for task in machine.process.tasks if not task.done()]
+            self.leaks += [f"{machine.process.name} has left {task!r} behind" for task in left]
+            self._gone(machine)
+
+    def _gone(self, machine: Machine) -> None:
+        """The process is no more: its lease runs out, and another one is started."""
+        if machine.gone:
+            return
+        machine.gone = True
+        machine.process.kill()
+        self.died[machine.process.name] = self.loop.time()
+        self.trace.note("gone", machine.process.name)
+        self._silent(machine)
+        if not self._closing:
+            self.loop.outside(self._dice.choice((0.05, 0.5, 3.0)), self._reboot)
+
+    def _reboot(self) -> None:
+        if not self._closing:
+            self._boot()
+
+    def _silent(self, machine: Machine) -> None:
+        member = self.server.members.get(machine.process.name)
+        if member is not None and member.silent is None:
+            member.silent = self.loop.time()
+            member.left = LEASE * (0.75 + 0.25 * self._dice.random())
+
+    def _heard_again(self, machine: Machine) -> None:
+        member = self.server.members.get(machine.process.name)
+        if member is not None and not machine.process.dead:
+            member.silent = None
+
+    # Faults -----------------------------------------------------------------------------------------------------
+
+    def _strike(self, fault: Fault) -> None:
+        alive = [one for one in self.machines if not one.process.stopped and not one.stopping]
+        if self._closing or not alive:
+            return
+        machine = alive[int(fault.victim * len(alive))]
+        self.trace.note("fault", fault.kind, machine.process.name, fault.size)
+        match fault.kind:
+            case "kill":
+                self._gone(machine)
+            case "fuse":
+                machine.wire.fuse = int(fault.size)
+                self._watch_fuse(machine)
+            case "freeze":
+                machine.process.freeze()
+                self._back_at(machine, self.loop.time() + fault.size)
+                self._silent(machine)
+                self.loop.outside(fault.size, self._thaw, machine)
+            case "cut":
+                machine.wire.cut_until = self.loop.time() + fault.size
+                self._back_at(machine, machine.wire.cut_until)
+                self._silent(machine)
+                self.loop.outside(fault.size, self._heard_again, machine)
+            case "stop":
+                machine.stopping = True
+                if machine.main is not None:
+                    machine.main.cancel()
+            case "clock":
+                machine.clock.off += int(fault.size * 1e9)
+            case _:
+                self._boot()
+
+    def _watch_fuse(self, machine: Machine) -> None:
+        machine.process.on_death = lambda: self.loop.outside(0.0, self._gone, machine)
+
+    def _back_at(self, machine: Machine, when: float) -> None:
+        name = machine.process.name
+        self.back[name] = max(self.back[name], when)
+
+    def _thaw(self, machine: Machine) -> None:
+        self.trace.note("thaw", machine.process.name)
+        if self.loop.time() >= machine.wire.cut_until:
+            self._heard_again(machine)
+        machine.process.thaw()
+
+    def _clear_up(self) -> None:
+        """From here on nothing goes wrong any more."""
+        self._weather = FAIR
+        for machine in self.machines:
+            machine.wire.weather = replace(FAIR, deaf=self.plan.weather.deaf)
+            machine.wire.fuse = None
+
+    # News and ends ----------------------------------------------------------------------------------------------
+
+    def _spread(self, name: str, own: bool) -> None:
+        for machine in self.machines:
+            mine = machine.process.name == name
+            if own or not mine:
+                machine.wire.news(own=mine)
+
+    def _look(self) -> None:
+        asked = len(self.acknowledged) == len(self.plan.runs) and not self._busy
+        if asked and self.server.over and not self._ended.done():
+            self._ended.set_result(None)
+
+    # Clients ----------------------------------------------------------------------------------------------------
+
+    async def _client(self, asked: Asked) -> None:
+        """Ask for a run, speak to it, cancel it; ask again whenever it is not known whether it was heard."""
+        self._busy += 1
+        await asyncio.sleep(asked.at)
+        new = new_run(FLOWS[asked.flow].bind(**asked.params), id=asked.id, now=START + int(self.loop.time() * 1e9))
+        new = replace(new, trace=f"{Random(asked.id + str(self.plan.seed)).getrandbits(128) | 1 << 124:032x}"[:32])
+        new = replace(new, span=Random(new.trace).getrandbits(62) + 1)
+        await self._ask("create", new)
+        self.acknowledged[asked.id] = asked
+        self.trace.note("acknowledged", asked.id)
+        for at, word in asked.words:
+            await asyncio.sleep(max(0.0, at - self.loop.time()))
+            await self._ask("signal", asked.id, "say", str(word).encode(), now=START)
+            self.said.setdefault(asked.id, []).append(word)
+        if asked.cancel is not None:
+            await asyncio.sleep(max(0.0, asked.cancel - self.loop.time()))
+            await self._ask("cancel", asked.id, "enough", now=START + int(self.loop.time() * 1e9))
+        self._busy -= 1
+
+    async def _ask(self, call: str, *args: Any, **kwargs: Any) -> Any:
+        while True:
+            await asyncio.sleep(self._weather.slow * self._dice.random())
+            answer = self.server.perform("client", call, args, kwargs)
+            if call == "create" and self._dice.random() < self._weather.unsure:
+                continue  # the answer was lost
+            return answer
+
+    # The end ----------------------------------------------------------------------------------------------------
+
+    async def _close(self) -> None:
+        """Let everything settle, look what is left, and stop the nodes in good order."""
+        self._closing = True
+        self._clear_up()
+        await asyncio.sleep(max(self.loop.time(), *self.back.values(), 0.0) - self.loop.time() + SETTLED)
+        alive = [machine for machine in self.machines if not machine.process.dead]
+        if not self.stuck:
+            self._look_for_leaks(alive)
+        for machine in alive:
+            if machine.main is not None and not machine.main.done():
+                machine.main.cancel()
+        mains = [machine.main for machine in alive if machine.main is not None]
+        if mains:
+            await asyncio.wait(mains)
+        await asyncio.sleep(0)
+        left = [timer for machine in alive for timer in self.loop.timers_of(machine.process)]
+        self.leaks += [f"a timer is left: {timer!r}" for timer in left]
+
+    def _look_for_leaks(self, alive: list[Machine]) -> None:
+        names = {machine.process.name for machine in alive}
+        for slot in self.server.perform("client", "holders", (), {}):
+            if slot[3] not in names:
+                continue  # of one that is dead, and not buried yet
+            self.leaks.append(f"a slot is held when all is over: {slot}")
+        for machine in alive:
+            node = machine.node
+            if machine.process.dead:
+                continue
+            left = {
+                "stays": len(node._stays),
+                "sessions": len(node.sessions),
+                "arriving": len(node._arriving),
+                "called off": len(node._called_off),
+                "stranded": len(node._stranded),
+                "background": len(node._background),
+                "waiters": len(node._ends),
+                "lines for slots": sum(len(line) for line in node._slots._lines.values()),
+                "unwritten": int(not node.commit.idle),
+            }
+            self.leaks += [f"{machine.process.name} has {count} {what} left" for what, count in left.items() if count]
+            self.leaks += [
+                f"nobody heard of the failure of {task!r}"
+                for task in machine.process.tasks
+                if task.done() and getattr(task, "_log_traceback", False)
+            ]
+
+    def _bury(self) -> None:
+        for machine in self.machines:
+            machine.process.kill()
+        root = logging.getLogger()
+        self.loop.burying = True
+        for machine in self.machines:
+            machine.process.bury()
+            handler = getattr(machine.node, "_log_handler", None)
+            if handler is not None:
+                root.removeHandler(handler)
+
+
+class _Unwatched:
+    """In place of the thread that watches real time."""
+
+    def __init__(self, *_: object) -> None:
+        pass
+
+    def start(self) -> None:
+        """Nobody watches."""
+
+    def stop(self) -> None:
+        """Nobody watched."""
+
+
+@contextmanager
+def simulating() -> Generator[None]:
+    """Without threads that watch real time, and without the engine's log: dying nodes have a lot to say."""
+    module: Any = node_module
+    watch, level = module.LoopWatch, logging.getLogger("headrace").level
+    module.LoopWatch = _Unwatched
+    logging.getLogger("headrace").setLevel(logging.CRITICAL + 1)
+    try:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "coroutine .* was never awaited", RuntimeWarning)  # of the dead
+            yield
+    finally:
+        module.LoopWatch = watch
+        logging.getLogger("headrace").setLevel(level)

@@ -1,0 +1,183 @@
+"""The store's server: applies what arrives, decides whose lease has expired, and keeps evidence of every write."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Final, NamedTuple
+
+from engine.model.change import Batch, Ended, Released
+from engine.model.entry import Entry
+from engine.model.run import ENDED, RunRecord
+from engine.ports.journal import Written
+from engine.stores.memory import MemoryStore
+from tests.simulation.loop import VirtualLoop
+from tests.simulation.trace import Trace
+
+LEASE: Final = 2.0
+"""Seconds for which a node owns what it owns after it was last heard of."""
+
+
+class Line(NamedTuple):
+    """A journal line that landed: when, from whom, and what the store knew of its run at that moment."""
+
+    at: float
+    process: str
+    entry: Entry
+    epoch: int
+    owner: str | None
+
+
+class Move(NamedTuple):
+    """A run that was ended, parked or released, by whom, and what was known of it just before."""
+
+    at: float
+    process: str
+    what: str
+    num: int
+    claimed: int
+    before: RunRecord
+    open_children: tuple[str, ...]
+
+
+class Claim(NamedTuple):
+    """A run that was taken."""
+
+    at: float
+    process: str
+    num: int
+    epoch: int
+
+
+@dataclass(eq=False)
+class Member:
+    """A node as the server sees it. `silent` is since when its lease is not renewed, `expelled` when it was buried."""
+
+    name: str
+    silent: float | None = None
+    left: float = LEASE
+    expelled: float | None = None
+
+
+TOUCHES: Final = frozenset({"create", "signal", "cancel", "requeue", "copy_journal"})
+"""Calls that are news for every node, the caller's own included."""
+
+
+class Server:
+    """One memory store, and what surrounds it."""
+
+    def __init__(self, loop: VirtualLoop, trace: Trace) -> None:
+        self.store: Final = MemoryStore()
+        self.members: Final[dict[str, Member]] = {}
+        self.lines: Final[list[Line]] = []
+        self.moves: Final[list[Move]] = []
+        self.claims: Final[list[Claim]] = []
+        self.on_news: Callable[[str, bool], None] = lambda _name, _own: None
+        self.on_end: Callable[[], None] = lambda: None
+        self._loop = loop
+        self._trace = trace
+        self.note = trace.note
+
+    def perform(self, name: str, call: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """Apply a call at once, as one transaction. Raises what the store raises."""
+        if call == "rescue":
+            self._expire(name)
+        if call == "release" and self.store._slots.get((args[0], kwargs["run"], kwargs["key"])) != name:
+            return None  # as PostgreSQL's does, the store of a node frees that node's slots only
+        coroutine = getattr(self.store, call)(*args, **kwargs)
+        try:
+            coroutine.send(None)
+        except StopIteration as stop:
+            answer = stop.value
+        else:
+            raise AssertionError(f"{call} of the memory store waits for something")
+        if call in SEEN:
+            self._seen(name, call, args, answer)
+        return answer
+
+    def _seen(self, name: str, call: str, args: tuple[Any, ...], answer: Any) -> None:
+        match call:
+            case "claim":
+                for run in answer:
+                    self._trace.note("claim", name, run.id, run.epoch)
+                    self.claims.append(Claim(self._loop.time(), name, run.num, run.epoch))
+                return
+            case "join":
+                self.members[name] = Member(name)
+            case "leave":
+                self.on_news(name, False)
+            case "rescue" if answer:
+                self.on_news(name, False)
+                self.on_end()
+            case _ if call in TOUCHES:
+                self.on_news(name, True)
+                self.on_end()
+            case _:
+                return
+        self._trace.note(call, name, args[0] if isinstance(args[0] if args else None, str) else "")
+
+    def write(self, name: str, batch: Batch, written: Written) -> None:
+        """Apply a batch, and tell what became of it at once."""
+        before = {num: row.record for num in batch.epochs if (row := self.store._rows.get(num)) is not None}
+        outcome: list[tuple[frozenset[int], Exception | None]] = []
+        self.store.write(batch, lambda fenced, error: outcome.append((fenced, error)))
+        ((fenced, error),) = outcome
+        if error is None:
+            self._landed(name, batch, fenced, before)
+        self._trace.note("write", name, [(one.run, one.seq) for one in batch.entries], sorted(fenced), str(error))
+        written(fenced, error)
+
+    def write_one(self, name: str, entry: Entry) -> bool | None:
+        """Apply one line."""
+        before = self.store._rows[entry.run].record
+        landed = self.store.write_one(entry)
+        if landed:
+            self.lines.append(Line(self._loop.time(), name, entry, before.epoch, before.owner))
+        self._trace.note("line", name, entry.run, entry.seq, landed)
+        return landed
+
+    def _landed(self, name: str, batch: Batch, fenced: frozenset[int], before: dict[int, RunRecord]) -> None:
+        now = self._loop.time()
+        for entry in batch.entries:
+            if entry.run not in fenced:
+                was = before[entry.run]
+                self.lines.append(Line(now, name, entry, was.epoch, was.owner))
+        for change in batch.changes:
+            if change.num not in fenced:
+                what = type(change).__name__
+                self.moves.append(
+                    Move(now, name, what, change.num, batch.epochs[change.num], before[change.num], self._open(change))
+                )
+                self._trace.note("move", name, what, change.num)
+        if any(isinstance(change, (Ended, Released)) for change in batch.changes):
+            self.on_news(name, False)
+        if batch.changes:
+            self.on_end()
+
+    def _open(self, change: object) -> tuple[str, ...]:
+        if not isinstance(change, Ended) or change.state not in ENDED:
+            return ()
+        rows = self.store._rows.values()
+        return tuple(row.record.id for row in rows if row.record.parent == change.num and row.record.state not in ENDED)
+
+    def _expire(self, asking: str) -> None:
+        for name, member in self.members.items():
+            if name != asking and name in self.store._nodes and self._expired(member):
+                member.expelled = self._loop.time()
+                self._trace.note("expelled", name)
+                self.store.lose(name)
+
+    def _expired(self, member: Member) -> bool:
+        return member.silent is not None and self._loop.time() > member.silent + member.left
+
+    def is_buried(self, name: str) -> bool:
+        """True when others have taken what this node had."""
+        return name in self.members and self.members[name].expelled is not None
+
+    @property
+    def over(self) -> bool:
+        """True when every run there is has ended."""
+        return all(row.record.state in ENDED for row in self.store._rows.values())
+
+
+SEEN: Final = TOUCHES | {"claim", "join", "leave", "rescue"}
