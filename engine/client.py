@@ -259,7 +259,7 @@ def new_run(
         due=0 if due is None else int(due.timestamp() * 1e9),
         timeout=None if options.timeout is None else int(options.timeout.total_seconds() * 1e9),
         trace=secrets.choice("123456789abcdef") + secrets.token_hex(16)[1:],
-        span=secrets.randbits(62) + 1,
+        span=secrets.randbits(54) + 1,
         rerun_of=rerun_of,
         origin=origin,
         tags=(*options.tags, *tags),

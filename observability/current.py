@@ -8,6 +8,7 @@ from __future__ import annotations
 from opentelemetry import context, trace
 
 from engine.ports.telemetry import RunIdentity
+from observability.parts import trace_of
 
 RUN: str = context.create_key("headrace-run")
 _SAMPLED = trace.TraceFlags(trace.TraceFlags.SAMPLED)
@@ -24,7 +25,8 @@ class TaskSpan(trace.NonRecordingSpan):
     def get_span_context(self) -> trace.SpanContext:
         run = self._run
         flags = _SAMPLED if run.sampled else _NOT_SAMPLED
-        return trace.SpanContext(int.from_bytes(run.trace, "big"), self._span, is_remote=False, trace_flags=flags)
+        ids = int.from_bytes(trace_of(run, self._span), "big"), self._span
+        return trace.SpanContext(*ids, is_remote=False, trace_flags=flags)
 
     def __repr__(self) -> str:
         return f"TaskSpan({self.get_span_context()!r})"

@@ -7,6 +7,7 @@ from typing import Final, NamedTuple
 from engine.model.run import LogLine
 from engine.ports.telemetry import RunIdentity
 from observability import names
+from observability.parts import trace_of
 from observability.record import Attributes, Shared, clip
 from observability.spans import identity_of
 
@@ -34,4 +35,4 @@ def log_records(run: RunIdentity, line: LogLine) -> list[LogRecord]:
         own += ((names.TASK_NAME, clip(line.task)), (names.ATTEMPT_NUMBER, line.attempt))
     level = clip(line.level.upper())
     span, severity, message = line.span or run.span, _SEVERITY.get(level, 0), clip(line.message, MESSAGE)
-    return [LogRecord(run.trace, span, line.at, severity, level, message, identity_of(run), own)]
+    return [LogRecord(trace_of(run, span), span, line.at, severity, level, message, identity_of(run), own)]

@@ -37,11 +37,15 @@ QUEUE: Final = "queue"
 TASK: Final = "task"
 ATTEMPT: Final = "attempt"
 WAIT: Final = "wait"
+PART: Final = "part"
 
-PREFIXES: Final = {RUN: "flow ", QUEUE: "queue ", TASK: "task ", ATTEMPT: "attempt ", WAIT: "wait "}
+PREFIXES: Final = {RUN: "flow ", QUEUE: "queue ", TASK: "task ", ATTEMPT: "attempt ", WAIT: "wait ", PART: "part "}
 """How the name of a span of each kind begins. What follows is a flow, a task or a signal, never an id."""
 
 IDENTITY: Final = (FLOW_NAME, FLOW_VERSION, RUN_ID, RUN_ROOT_ID, TRIGGER_TYPE)
 """What stands on every span of a run, the user's own included."""
 
 RETRY_OF: Final = "retry_of"
+CONTINUES: Final = "continues"
+CONTINUED_IN: Final = "continued_in"
+"""Types of links."""

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from hashlib import blake2b
 from typing import Final, NamedTuple, TypeAlias
 
+from engine.model.trace import PART_MASK
+
 Value: TypeAlias = "str | bool | int | float"
 Attributes: TypeAlias = "tuple[tuple[str, Value], ...]"
 
@@ -85,4 +87,5 @@ def clip_front(text: str, limit: int = STACK) -> str:
 
 def attempt_span(task: int, number: int) -> int:
     """The id of an attempt's span. Attempts after the first run under it, so the engine computes the same (a test)."""
-    return (((task ^ (number * _MIX)) & _MASK) ^ (task >> 7)) & _MASK or 1
+    low = task & ~PART_MASK
+    return (((low ^ (number * _MIX)) ^ (low >> 7)) & _MASK & ~PART_MASK or 1) | task & PART_MASK

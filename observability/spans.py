@@ -8,11 +8,14 @@ from functools import lru_cache
 from typing import Final, TypeAlias
 
 from engine.model import entry as kinds
+from engine.model import trace
 from engine.model.entry import Entry
 from engine.model.run import RunRecord
+from engine.model.trace import part_of
 from engine.ports.telemetry import RunIdentity
 from observability import names
 from observability.failure import Failure
+from observability.parts import opening, within
 from observability.record import (
     DESCRIPTION,
     Attributes,
@@ -33,13 +36,26 @@ Retries: TypeAlias = "MutableMapping[int, int]"
 """By the span of a task: when its next attempt begins. The line that ends the task does not say."""
 
 
-def entry_spans(run: RunIdentity, entries: Sequence[Entry], retries: Retries) -> list[SpanRecord]:
-    """The spans of some lines of one run, in their order. `retries` is kept from call to call."""
+def entry_spans(
+    run: RunIdentity, entries: Sequence[Entry], retries: Retries, *, one_trace: bool = False
+) -> list[SpanRecord]:
+    """The spans of some lines of one run, in their order. `retries` is kept from call to call.
+
+    `one_trace`: however large the run is, do not go on in further ones.
+    """
     spans: list[SpanRecord] = []
     for entry in entries:
+        if entry.seq % trace.PART == 0 and entry.seq and not one_trace:
+            spans += opening(run, entry, identity_of(run))
         make = _MAKERS.get(entry.kind)
-        if make is not None:
+        if make is None or not entry.epoch:
+            continue
+        part = 0 if one_trace else part_of(entry.span)
+        if part == 0:
             make(run, entry, retries, spans)
+        else:
+            here = within(run, part)
+            make(here, entry._replace(parent=here.span) if entry.parent == run.span else entry, retries, spans)
     return spans
 
 

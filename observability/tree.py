@@ -52,7 +52,7 @@ def _tree(record: RunRecord, entries: Sequence[Entry]) -> Node:
         record.num, record.id, record.flow, record.version, bytes.fromhex(record.trace), record.span, 0, record.sampled
     )
     began = record.started if record.started is not None else record.created
-    spans = [*entry_spans(run, entries, {}), *queue_span(run, record, began)]
+    spans = [*entry_spans(run, entries, {}, one_trace=True), *queue_span(run, record, began)]
     nodes = [(span.span, span.parent, _of_span(span)) for span in spans]
     nodes += [_under_way(entry) for entry in _open(entries)]
     known = {span for span, _, _ in nodes}

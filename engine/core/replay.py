@@ -61,6 +61,16 @@ class History:
     started: Entry | None = None
     wait: Entry | None = None
 
+    @property
+    def span(self) -> int:
+        """The id of the step's span."""
+        if self.wait is not None:
+            return self.wait.span
+        if self.attempts:
+            return self.attempts[0].parent
+        assert self.started is not None
+        return self.started.span if self.started.attempt == 1 else self.started.parent
+
 
 class Replay:
     """The journal of one run, as it is used up."""

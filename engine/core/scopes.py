@@ -10,6 +10,8 @@ from __future__ import annotations
 from hashlib import blake2b
 from typing import Final, Generic, TypeVar
 
+from engine.model.trace import PART_MASK
+
 S = TypeVar("S")
 
 PATH_LIMIT: Final = 240
@@ -21,6 +23,7 @@ ATTEMPT_MARK: Final = "~"
 _RESERVED: Final = str.maketrans({"/": "%2F", "~": "%7E", "#": "%23", "%": "%25"})
 
 _MASK: Final = (1 << 63) - 1
+_LOW: Final = _MASK & ~PART_MASK
 _STEP: Final = 0xD1B54A32D192ED03
 _MIX: Final = 0x9E3779B97F4A7C15  # 2^64 / golden ratio: spreads consecutive numbers over all bits
 
@@ -32,7 +35,7 @@ class Scope(Generic[S]):
     attempt in hand inside a task. `span` is the parent of spans made here. `salt` seeds derived numbers.
     """
 
-    __slots__ = ("_counts", "_spread", "body", "path", "salt", "session", "span")
+    __slots__ = ("_counts", "_part", "_spread", "body", "path", "salt", "session", "span")
 
     def __init__(self, session: S, path: str, *, span: int, salt: int, body: object | None = None) -> None:
         self.session = session
@@ -42,6 +45,7 @@ class Scope(Generic[S]):
         self.body = body
         self._counts: dict[str, int] = {}
         self._spread = salt * _MIX & _MASK
+        self._part = 0 if body is None else span & PART_MASK
 
     def next(self, base: str) -> int:
         """How often this name has been used here before; counts the use."""
@@ -58,11 +62,13 @@ class Scope(Generic[S]):
     def step(self, base: str, bits: int) -> tuple[str, int]:
         """The key of the next step called `base`, and the id of its span; `bits` stand for `base` as a number.
 
+        Inside a task the span is in the same part of the trace as the task's.
+
         The salt is multiplied, not only combined, so that calls nested in each other cannot cancel each other out.
         """
         count = self._counts.get(base, 0)
         self._counts[base] = count + 1
-        return f"{self.path}/{base}#{count}", ((self._spread + bits + count * _STEP) & _MASK) or 1
+        return f"{self.path}/{base}#{count}", ((self._spread + bits + count * _STEP) & _LOW or 1) | self._part
 
     def branch(self, base: str) -> Scope[S]:
         """The scope of an asyncio task created here."""
@@ -77,8 +83,13 @@ def salt_of(text: str, seed: int) -> int:
 
 
 def mixed(salt: int, number: int) -> int:
-    """63 bits from a salt and a small number; distinct numbers give distinct results. Never 0."""
-    return (((salt ^ (number * _MIX)) & _MASK) ^ (salt >> 7)) & _MASK or 1
+    """55 bits from a salt and a small number; distinct numbers give distinct results. Never 0."""
+    return (((salt ^ (number * _MIX)) ^ (salt >> 7)) & _LOW) or 1
+
+
+def attempt_span(span: int, number: int) -> int:
+    """The id of an attempt's span, in the part of the trace where the task is."""
+    return mixed(span & _LOW, number) | span & PART_MASK
 
 
 def unit_interval(bits: int) -> float:

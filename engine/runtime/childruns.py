@@ -18,6 +18,7 @@ from engine.model import entry as kinds
 from engine.model.entry import Entry
 from engine.model.errors import RunCancelled
 from engine.model.run import ENDED, NewRun, RunRecord, RunState
+from engine.model.trace import part_of, place_of
 from engine.runtime.asking import Asking
 from engine.runtime.recalling import Recalling
 from engine.runtime.scoping import STEP_CODES
@@ -48,6 +49,7 @@ STEP_CODES.add(step.__code__)
 
 async def _performed(session: Recalling, call: Call[Any], scope: RunScope, key: str, span: int, text: str) -> Entry:
     began = session.host.clock.now()
+    span = session.placed(key, span, scope)
     new = _child_of(session, call, scope, key, span, began)
     starting: asyncio.Future[RunRecord] | None = None
     try:
@@ -99,6 +101,7 @@ def _child_id(session: Recalling, call: Call[Any], key: str) -> str:
 def _child_of(session: Recalling, call: Call[Any], scope: RunScope, key: str, span: int, now: int) -> NewRun:
     parent = session.record
     timeout = call.flow.options.timeout
+    trace, root = place_of(bytes.fromhex(parent.trace), parent.span, part_of(span))
     new = NewRun(
         id=_child_id(session, call, key),
         flow=call.flow.name,
@@ -108,12 +111,12 @@ def _child_of(session: Recalling, call: Call[Any], scope: RunScope, key: str, sp
         fingerprint=codeprint.fingerprint(call.flow),
         python=codeprint.PYTHON,
         timeout=None if timeout is None else int(timeout.total_seconds() * 1e9),
-        trace=parent.trace,
+        trace=trace.hex(),
         span=mixed(span, 1),
         sampled=parent.sampled,
         parent=parent.num,
         parent_key=key,
-        parent_span=scope.span,
+        parent_span=root if scope.span == parent.span else scope.span,
         origin=parent.origin,
         tags=call.flow.options.tags,
         scheduled_for=parent.scheduled_for,

@@ -62,7 +62,7 @@ class Deadline(AbstractAsyncContextManager[None]):
         if recorded is not None:
             session.delivery.expect(self._key, self._expire)
             return
-        self._began, when = window(
+        self._began, when, self._span = window(
             session, self._key, "timeout", self._text, self._span, self._scope, self._limit, None
         )
         self._wait = session.loop.create_future()

@@ -12,7 +12,7 @@ from typing import Any, Final, TypeAlias, TypeVar
 from engine.context import Hook, RunScope
 from engine.core.backoff import next_delay
 from engine.core.failure import decode, describe, encode, rebuild
-from engine.core.scopes import ATTEMPT_MARK, mixed, salt_of, unit_interval
+from engine.core.scopes import ATTEMPT_MARK, attempt_span, salt_of, unit_interval
 from engine.model import entry as kinds
 from engine.model.entry import Entry
 from engine.model.errors import UnknownOutcome
@@ -63,7 +63,7 @@ async def step(
                 session.remembered.add(value, line.value)
             return value
         session.make_room()
-        one = Step(session, task, scope, key, span, text, args, kwargs, me)
+        one = Step(session, task, scope, key, session.placed(key, span, scope), text, args, kwargs, me)
         try:
             if replaying and (line := await session.admit(key, task.name, text, scope)) is not None:
                 return await _recorded(session, task, line, own=own)
@@ -234,7 +234,7 @@ async def _record_attempt(one: Step, error: Exception, at: int, wait_until: int)
     session = one.session
     session.started_over(one.key)
     value = json.dumps({**describe(error), "retry_at": wait_until}).encode()
-    span = mixed(one.span, -one.attempt)
+    span = attempt_span(one.span, -one.attempt)
     session.add(
         one.line(kinds.ATTEMPT, kinds.ERROR, value, at=at, started=one.attempt_began, span=span, parent=one.span)
     )

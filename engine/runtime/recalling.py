@@ -11,8 +11,10 @@ from engine.context import RunScope
 from engine.core.replay import History
 from engine.flow import Flow
 from engine.model import entry as kinds
+from engine.model import trace
 from engine.model.entry import Entry
 from engine.model.run import RunRecord
+from engine.model.trace import in_part
 from engine.runtime.host import Host
 from engine.runtime.inbox import Inbox
 from engine.runtime.recording import ARGS_SHOWN, Closing, Recording
@@ -143,6 +145,12 @@ class Recalling(Recording):
             await future
         finally:
             self.waits.pop(future, None)
+
+    def placed(self, key: str, span: int, scope: RunScope) -> int:
+        """The span id of a step that is performed now: the run's later steps belong to later parts of its trace."""
+        if (known := self.history(key)) is not None:
+            return known.span
+        return span if scope.body is not None or self._seq < trace.PART else in_part(span, self._seq // trace.PART)
 
     def history(self, key: str) -> History | None:
         """Failed attempts, a started one, or the end of a wait, from before this process."""

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from engine.context import RunScope
-from engine.core.scopes import mixed
+from engine.core.scopes import attempt_span
 from engine.model import entry as kinds
 from engine.model.entry import Entry
 from engine.runtime.recalling import Recalling
@@ -110,4 +110,4 @@ class Step:
     @property
     def attempt_span(self) -> int:
         """The first attempt is the task's span; each further one has its own beneath it."""
-        return self.span if self.attempt == 1 else mixed(self.span, self.attempt)
+        return self.span if self.attempt == 1 else attempt_span(self.span, self.attempt)

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from engine.model import trace
 from engine.model.entry import ATTEMPT, TASK, Entry
 
 
 def unsent(journal: Sequence[Entry], exported: int) -> list[Entry]:
-    """Lines after `exported`; what was copied from another run is that one's to tell.
+    """Lines after `exported`; what was copied from another run is that one's to tell, except where a
+    part of the trace begins.
 
     The failed attempts of tasks that are not done with go along, sent or not: the line that ends such a task does
     not say when its last attempt began, the line before it does. Spans that are sent twice have the same ids.
@@ -17,5 +19,6 @@ def unsent(journal: Sequence[Entry], exported: int) -> list[Entry]:
     return [
         line
         for line in journal
-        if line.epoch > 0 and (line.seq > exported or (line.kind == ATTEMPT and line.key not in done))
+        if (line.seq > exported and (line.epoch > 0 or line.seq % trace.PART == 0))
+        or (line.kind == ATTEMPT and line.key not in done and line.epoch > 0)
     ]

@@ -27,7 +27,7 @@ async def sleep(
     with Asking(session):
         if await session.recall(key, "sleep", text, scope) is not None:
             return
-        began, when = window(session, key, "sleep", text, span, scope, delay, until)
+        began, when, span = window(session, key, "sleep", text, span, scope, delay, until)
         if when > session.host.clock.now():
             await _timer(session, when)
         at = session.host.clock.now()
@@ -47,7 +47,7 @@ async def signal(
     with Asking(session):
         line = await session.recall(key, "wait_for", text, scope)
         if line is None:
-            began, when = window(session, key, "wait_for", text, span, scope, limit, None)
+            began, when, span = window(session, key, "wait_for", text, span, scope, limit, None)
             got = await _receive(session, name, when if limit is not None else None)
             at = session.host.clock.now()
             if got is None:
@@ -127,12 +127,13 @@ def window(
     scope: RunScope,
     delay: timedelta | None,
     until: datetime | None,
-) -> tuple[int, int]:
-    """When a wait began and when it ends: from the journal when it began before this process, else recorded now."""
+) -> tuple[int, int, int]:
+    """When a wait began, when it ends, and its span: from the journal if it began earlier, else recorded now."""
     history = session.history(key)
     if history is not None and history.wait is not None:
-        return history.wait.started, int(json.loads(history.wait.value) or 0)
+        return history.wait.started, int(json.loads(history.wait.value) or 0), history.wait.span
     session.make_room()
+    span = session.placed(key, span, scope)
     began = session.host.clock.now()
     if until is not None:
         when = int(until.timestamp() * 1_000_000) * 1000
@@ -143,7 +144,7 @@ def window(
     session.add(
         session.line(kinds.WAIT, key, name, text, began, began, span, scope.span, kinds.PENDING, str(when).encode())
     )
-    return began, when
+    return began, when, span
 
 
 STEP_CODES.update({sleep.__code__, signal.__code__})

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from contextlib import suppress
 from datetime import timedelta
 
 import pytest
@@ -160,7 +161,8 @@ async def deaf() -> str:
         try:
             await sleep(timedelta(hours=1))
         except asyncio.CancelledError:
-            await asyncio.sleep(0.005)
+            with suppress(asyncio.CancelledError):
+                await asyncio.sleep(0.005)
     return "heard nothing"
 
 

@@ -14,7 +14,7 @@ from engine.model.errors import ParameterError, RunConflict, UnknownRun
 from engine.model.run import RunState
 from engine.testing.disk import RememberingStore
 from tests.integration.conftest import MakeEngine
-from tests.integration.polling import until_state
+from tests.integration.polling import until, until_state
 
 
 class Approval(BaseModel):
@@ -144,7 +144,7 @@ async def test_a_parked_run_takes_one_that_was_sent_while_nobody_ran(make_engine
     async with make_engine(approvals, linger=0.0) as engine:
         run = await engine.start(approvals.bind(), id="parked")
         await until_state(run, RunState.WAITING)
-        assert not engine.node.sessions
+        await until(lambda: not engine.node.sessions)
     async with make_engine() as nobody:
         await nobody.signal("parked", "approve", {"by": "ann"})
         await nobody.signal("parked", "approve", {"by": "bob"})

@@ -19,6 +19,7 @@ from engine.model.run import LogLine
 from observability import names
 from observability.logs import log_records
 from observability.otlp import logs_request, spans_request
+from observability.parts import trace_of
 from observability.record import TEXT, Attributes, Event, Link, Shared, SpanRecord
 from observability.sdk import readable
 from observability.spans import entry_spans, run_span
@@ -112,7 +113,7 @@ def test_log_lines_mean_what_the_sdk_would_have_said(message: str, level: str, a
     (made,) = log_records(run, LogLine(1, at, level, "app.db", message, task, 2, span))
     written = ExportLogsServiceRequest.FromString(logs_request([made], Shared((("service.name", "s"),))))
 
-    context = SpanContext(int.from_bytes(run.trace, "big"), span, is_remote=False, trace_flags=TraceFlags(1))
+    context = SpanContext(int.from_bytes(trace_of(run, span), "big"), span, is_remote=False, trace_flags=TraceFlags(1))
     log = ApiLogRecord(
         timestamp=at,
         observed_timestamp=at,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 
-from engine.core.scopes import mixed
+from engine.core import scopes
 from engine.model import entry as kinds
 from engine.model.entry import Entry
 from observability import names
@@ -84,7 +84,7 @@ def test_the_id_of_an_attempt_is_the_one_the_engine_runs_it_under() -> None:
     dice = random.Random(7)
     for _ in range(1000):
         task, number = dice.getrandbits(63), dice.randrange(1, 50)
-        assert attempt_span(task, number) == mixed(task, number)
+        assert attempt_span(task, number) == scopes.attempt_span(task, number)
 
 
 def test_the_same_line_makes_the_same_span_again() -> None:

@@ -134,7 +134,7 @@ def check_whole(trace: Trace, *, joined: str = "", repeats: bool = False) -> Spa
             assert span.kind in names.PREFIXES, f"{span.name} has the unknown kind {span.kind!r}"
             assert span.name.startswith(names.PREFIXES[span.kind]), f"{span.name!r} is no name for a {span.kind} span"
             assert (span.error is None) == (names.ERROR_TYPE not in span.attributes), f"{span.name}: half an error"
-    assert root.kind == names.RUN, f"the root is {root.name}"
+    assert root.kind in (names.RUN, names.PART), f"the root is {root.name}"
     return root
 
 
