@@ -108,6 +108,28 @@ async def test_locks_of_a_frozen_process_do_not_hold_up_the_rescue(url: str) -> 
         stuck.terminate()
 
 
+async def test_a_frozen_process_in_a_pool_does_not_hold_up_a_node_that_leaves(url: str) -> None:
+    async with opened(PostgresStore(url)) as store:
+        await store.join(node())
+        assert await store.acquire("db", 1, node="node", run=1, key="k")
+        await store.release("db", run=1, key="k")
+        address = Address.parse(url)
+        stuck = await Door(address, "frozen").connect()
+        await stuck.execute("BEGIN")
+        await stuck.execute(address.sql(statement("lock_pools")), ["db"])
+        asking = [asyncio.ensure_future(store.acquire("db", 1, node="node", run=n, key="k")) for n in range(4)]
+        locked = "SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
+        async with asyncio.timeout(10):
+            while not await rows(url, locked):  # noqa: ASYNC110 - the server sets no event
+                await asyncio.sleep(0.005)
+        for one in asking:
+            one.cancel()
+        await asyncio.wait(asking)
+        async with asyncio.timeout(2):  # a frozen process may stay in its transaction for longer
+            await store.leave("node")
+        stuck.terminate()
+
+
 async def test_after_a_start_of_the_server_everybody_may_come_back(url: str) -> None:
     """A node that could not renew its lease while the server was away is not dead for that."""
     async with opened(PostgresStore(url)) as store, opened(PostgresStore(url)) as other:
