@@ -270,10 +270,12 @@ async def _ended(task: asyncio.Task[Any], waiter: asyncio.Future[None]) -> None:
 
 
 async def _unwind(session: Session, root: asyncio.Task[Any]) -> None:
+    at_its_end = root.done()  # in the same moment; whoever takes the run next finds that out by replay
     session.close(Closing.UNWINDING, None)
     await asyncio.wait([root], timeout=recording.UNWINDING_GRACE)
     await _leftovers(session)
-    _check_unwound(session, root)
+    if not at_its_end:
+        _check_unwound(session, root)
 
 
 async def _leftovers(session: Session) -> None:
