@@ -93,6 +93,8 @@ class _Case:
 
     def results(self) -> Iterator[str]:
         runs = {run.id: run for run in self._e.history.runs.values()}
+        taken = {line.run for line in self._took}  # who was never taken has nothing to tidy up
+        tidied = {line.run for line in self._begun if line.task == "tidy"}
         for asked in self._e.asked.values():
             run = runs.get(asked.id)
             if run is None:
@@ -102,7 +104,7 @@ class _Case:
             if asked.cancelled:
                 if run.state != "cancelled":
                     yield f"run {asked.id} was to be cancelled, and is {run.state}"
-                elif not any(line.run == asked.id and line.task == "tidy" for line in self._begun):
+                elif asked.id in taken and asked.id not in tidied:
                     yield f"run {asked.id} was cancelled and has not tidied up"
             elif run.state != "succeeded":
                 yield f"run {asked.id} is {run.state} ({run.crashes} crashes): {kind} {value}"
