@@ -20,6 +20,8 @@ def main() -> int:
     first = int(wanted.seed) if wanted.seed else secrets.randbelow(10**9)
     began, worked, failed = time.monotonic(), time.process_time(), 0
     for number in range(wanted.schedules):
+        if number and number % 10_000 == 0:
+            print(f"{number:,} schedules, {failed} with findings", flush=True)
         played = play(first + number)
         if wanted.trace:
             print(*played.trace, sep="\n")

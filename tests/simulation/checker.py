@@ -38,6 +38,7 @@ def check(schedule: Schedule) -> list[Finding]:
         "what asks first is not repeated blindly": case.delicate,
         "a step starts when the one before is recorded": case.order,
         "old epochs write nothing": case.epochs,
+        "a journal has no holes": case.holes,
         "one owner at a time": case.owners,
         "a pool is never overdrawn": case.overdrawn,
         "acknowledged signals are received": case.signals,
@@ -195,13 +196,12 @@ class _Case:
                     f"line {entry.seq} of {self._runs[entry.run].id}, of epoch {entry.epoch}, was written by "
                     f"{line.process} when {line.owner} owned the run in epoch {line.epoch}"
                 )
-        journals: defaultdict[int, list[Line]] = defaultdict(list)
+        last: dict[int, int] = {}
         for line in self._server.lines:
-            journals[line.entry.run].append(line)
-        for num, lines in journals.items():
-            seqs = [line.entry.seq for line in lines]
-            if seqs != [*range(len(seqs))]:
-                yield f"the journal of {self._runs[num].id} has lines {seqs}"
+            num, seq, *_ = line.entry
+            if seq <= last.get(num, -1):
+                yield f"line {seq} of {self._runs[num].id} came after line {last[num]}"
+            last[num] = seq
         for move in self._server.moves:
             run = move.before
             fits = run.epoch == move.claimed and (
@@ -209,6 +209,16 @@ class _Case:
             )
             if not fits:
                 yield f"{move.process} {move.what} {run.id} in epoch {move.claimed}; {run.owner} had it in {run.epoch}"
+
+    def holes(self) -> Iterator[str]:
+        """Once a run has been told that its lines are lost, its owner writes no others: they would hang in the air."""
+        for refused in self._server.refusals:
+            lost = {id(entry) for entry in refused.batch.entries}
+            told = {(entry.run, entry.epoch) for entry in refused.batch.entries}
+            for line in self._server.lines:
+                entry = line.entry
+                if line.at > refused.at and (entry.run, entry.epoch) in told and id(entry) not in lost:
+                    yield f"line {entry.seq} of {self._runs[entry.run].id} was written behind lines that were lost"
 
     def owners(self) -> Iterator[str]:
         owners: defaultdict[tuple[str, int], set[str]] = defaultdict(set)

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine
-from contextvars import Context, ContextVar
-from heapq import heappop
+from contextvars import Context, ContextVar, copy_context
+from heapq import heappop, heappush
 from itertools import count
 from typing import Any
+
+from anyio._backends import _asyncio
+
+_task_states: Any = vars(_asyncio)["_task_states"]
 
 PROCESS: ContextVar[Process | None] = ContextVar("simulated process", default=None)
 """Whose code is running. None is the world outside: the store's server, the network, the clients."""
@@ -73,6 +77,7 @@ class Process:
                 _close(task.get_coro())
             elif not task.cancelled():
                 task.exception()  # asked for, so that nobody is told that nobody asked
+            _task_states.pop(task, None)  # else anyio remembers what never ends for ever
         self.tasks.clear()
 
 
@@ -111,15 +116,36 @@ class NumberedFuture(asyncio.Future[Any]):
         return self._number
 
 
+class _Handle(asyncio.TimerHandle):
+    """A callback, without what asyncio keeps for debugging."""
+
+    __slots__ = ()
+
+    def __init__(
+        self, when: float, callback: Callable[..., object], args: Any, loop: VirtualLoop, context: Context | None
+    ) -> None:
+        self._when = when
+        self._callback = callback
+        self._args = args
+        self._loop = loop
+        self._context = context if context is not None else copy_context()
+        self._cancelled = False
+        self._scheduled = False
+        self._repr = None
+        self._source_traceback = None
+
+    __hash__ = object.__hash__
+
+
 class VirtualLoop(asyncio.BaseEventLoop):
     """Deterministic: no sockets, no threads, no time but its own. Seconds begin at 0."""
 
     _ready: Any
-    _scheduled: Any
 
     def __init__(self) -> None:
         super().__init__()
         self._seconds = 0.0
+        self._timers: list[tuple[float, int, _Handle]] = []
         self._numbers = count(1)
         self.complaints: list[str] = []
         self.burying = False
@@ -159,30 +185,56 @@ class VirtualLoop(asyncio.BaseEventLoop):
 
     def timers_of(self, process: Process) -> list[asyncio.TimerHandle]:
         """Timers that a process has set and not called off."""
-        return [timer for timer in self._scheduled if not timer._cancelled and timer._context.get(PROCESS) is process]
+        return [
+            timer for _, _, timer in self._timers if not timer._cancelled and timer._context.get(PROCESS) is process
+        ]
+
+    def call_soon(  # type: ignore[override]
+        self, callback: Any, *args: Any, context: Context | None = None
+    ) -> asyncio.Handle:
+        handle = _Handle(0.0, callback, args, self, context)
+        self._ready.append(handle)
+        return handle
+
+    def call_at(  # type: ignore[override]
+        self, when: float, callback: Any, *args: Any, context: Context | None = None
+    ) -> asyncio.TimerHandle:
+        """Timers of one moment ring in the order in which they were set."""
+        timer = _Handle(when, callback, args, self, context)
+        heappush(self._timers, (when, next(self._numbers), timer))
+        return timer
+
+    def call_later(  # type: ignore[override]
+        self, delay: float, callback: Any, *args: Any, context: Context | None = None
+    ) -> asyncio.TimerHandle:
+        return self.call_at(self._seconds + delay, callback, *args, context=context)
 
     def _run_once(self) -> None:
-        ready, timers = self._ready, self._scheduled
-        while timers and timers[0]._cancelled:
-            heappop(timers)._scheduled = False
+        ready, timers = self._ready, self._timers
+        while timers and timers[0][2]._cancelled:
+            heappop(timers)
         if not ready and not self._stopping:  # type: ignore[attr-defined]
             if not timers:
                 raise Stuck
-            self._seconds = max(self._seconds, timers[0]._when)
+            self._seconds = max(self._seconds, timers[0][0])
         now = self._seconds
-        while timers and timers[0]._when <= now:
-            timer = heappop(timers)
-            timer._scheduled = False
-            ready.append(timer)
+        while timers and timers[0][0] <= now:
+            ready.append(heappop(timers)[2])
         for _ in range(len(ready)):
             handle = ready.popleft()
             if handle._cancelled:
                 continue
-            process = handle._context.get(PROCESS)
+            context = handle._context
+            process = context.get(PROCESS)
             if process is not None and process.stopped:
                 process.shelve(handle)
-            else:
-                handle._run()
+                continue
+            try:
+                context.run(handle._callback, *handle._args)
+            except (SystemExit, KeyboardInterrupt):
+                raise
+            except BaseException as error:  # noqa: BLE001 - as every event loop does
+                self.call_exception_handler({"message": f"in {handle._callback!r}", "exception": error})
 
     def _timer_handle_cancelled(self, handle: asyncio.TimerHandle) -> None:
         """Cancelled timers are dropped when their time comes."""

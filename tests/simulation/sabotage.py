@@ -136,6 +136,15 @@ def too_early(patch: Patch) -> None:
     patch.setattr(Recording, "settle", settle)
 
 
+def holes(patch: Patch) -> None:
+    """What gathered behind lost lines is written."""
+
+    def lose(_: Recording) -> None:
+        """Nothing is thrown away."""
+
+    patch.setattr(Recording, "_lose", lose)
+
+
 def unannounced(patch: Patch) -> None:
     """Nothing is written before an effect that must not be repeated blindly."""
 
@@ -199,6 +208,7 @@ SABOTAGES: Final = (
         "results are seen before they are on disk", "a step starts when the one before is recorded", 200, too_early
     ),
     Sabotage("an attempt is not announced", "what asks first is not repeated blindly", 500, unannounced),
+    Sabotage("lines are written behind lost ones", "a journal has no holes", 2000, holes),
     Sabotage("a parent does not wait for its cancelled child", "a parent outlives its children", 200, hurried_end),
     Sabotage("a node that leaves keeps its runs", ENDS, 200, leaving_kept),
 )

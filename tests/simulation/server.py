@@ -49,6 +49,13 @@ class Claim(NamedTuple):
     epoch: int
 
 
+class Refusal(NamedTuple):
+    """A batch whose writer was told, at that time, that it had failed."""
+
+    at: float
+    batch: Batch
+
+
 @dataclass(eq=False)
 class Member:
     """A node as the server sees it. `silent` is since when its lease is not renewed, `expelled` when it was buried."""
@@ -72,6 +79,7 @@ class Server:
         self.lines: Final[list[Line]] = []
         self.moves: Final[list[Move]] = []
         self.claims: Final[list[Claim]] = []
+        self.refusals: Final[list[Refusal]] = []
         self.on_news: Callable[[str, bool], None] = lambda _name, _own: None
         self.on_end: Callable[[], None] = lambda: None
         self._loop = loop

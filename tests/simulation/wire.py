@@ -16,7 +16,7 @@ from engine.ports.journal import Written
 from engine.runtime.futures import resolve
 from engine.stores.listeners import Listeners
 from tests.simulation.loop import Process
-from tests.simulation.server import Server
+from tests.simulation.server import Refusal, Server
 
 LOOK: Final = 1.0
 """Seconds after which `changed` says True whatever was heard: looking is the truth."""
@@ -156,6 +156,7 @@ class Wire:
         self._busy_until = there + back
         if fate < weather.refused + weather.unsure:
             self._server.note("trouble", self.process.name, "write", fate < weather.refused)
+            self._server.refusals.append(Refusal(there + back * (1 if fate < weather.refused else 2), batch))
         if fate < weather.refused:
             loop.outside(there + back - now, self._tell, written, frozenset(), StoreError("refused"))
         elif fate < weather.refused + weather.unsure:
