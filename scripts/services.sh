@@ -41,4 +41,21 @@ start_postgres() {
   say "$found; the tests start a server of their own"
 }
 
+start_pgbouncer() {
+  # What stands between nodes and server in many a house; the tests start one of their own, in transaction mode.
+  local found
+  if ! found=$(PATH="$PATH:/usr/sbin:/usr/local/sbin" command -v pgbouncer); then
+    [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null ||
+      die "there is no PgBouncer here. Install it (Debian, Ubuntu: apt-get install pgbouncer)"
+    say "installing PgBouncer"
+    # Without a service of its own: the tests start theirs.
+    DEBIAN_FRONTEND=noninteractive RUNLEVEL=1 apt-get -q install -y --no-install-recommends pgbouncer >&2 ||
+      { DEBIAN_FRONTEND=noninteractive apt-get -q update >&2
+        DEBIAN_FRONTEND=noninteractive RUNLEVEL=1 apt-get -q install -y --no-install-recommends pgbouncer >&2; }
+    found=$(PATH="$PATH:/usr/sbin:/usr/local/sbin" command -v pgbouncer) || die "PgBouncer was installed and cannot be found; see above"
+  fi
+  say "$("$found" --version | head -1); the tests start one of their own"
+}
+
 start_postgres
+start_pgbouncer

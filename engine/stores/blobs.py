@@ -47,12 +47,25 @@ class ObjectBlobs:
             if self._opened is None:
                 self._opened = _open(self._url)
             return work(self._opened)
+        except FileNotFoundError as error:
+            raise StoreError(f"there is no blob {name} in {self._url}. {_whose(self._url)}") from error
         except (BaseError, OSError, ValueError) as error:
             reason = str(error).partition("\n")[0]  # the rest is the driver's debugging output
             raise StoreError(
                 f"cannot {verb} blob {name} in {self._url}: {reason}. "
                 "Check that the place exists, that it has room and that the credentials fit"
             ) from error
+
+
+def _whose(url: str) -> str:
+    """What to do about a blob that is not where it should be."""
+    if not url.startswith("file:"):
+        return "Was it deleted there, or does HEADRACE_BLOBS name another place than when it was written?"
+    return (
+        "That is a folder of this machine, and the run may have been on another one: nodes and clients on several "
+        "machines need one place for large results that all of them reach. Set HEADRACE_BLOBS to it everywhere, "
+        "s3://bucket/headrace for example, and copy what the folders hold to it"
+    )
 
 
 def _open(url: str) -> ObjectStore:
