@@ -32,7 +32,7 @@ check: set-up services format-check lint types arrows docs-check ## what must ho
 	$(BIN)/python -m pytest -m 'not slow' $(wildcard tests/unit tests/contract) $(ARGS)
 
 .PHONY: bench
-bench: set-up ## measure the claims beside their limits; the table goes to bench/
+bench: set-up services ## measure the claims beside their limits; the table goes to bench/
 	$(BIN)/python -m bench $(ARGS)
 
 # How long, which battle once more, and on what: make chaos SECONDS=600 SEED=7 STORE=sqlite

@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from bench import history, machine, replay, start_up, tasks, waiting
+from bench.postgres import all as postgres
 from bench.row import Options, Row, cells, table
 
 BENCHES: dict[str, Callable[[Options], Iterator[Row]]] = {
@@ -21,7 +22,11 @@ BENCHES: dict[str, Callable[[Options], Iterator[Row]]] = {
     "waiting": waiting.measure,
     "start-up": start_up.measure,
     "history": history.measure,
+    **postgres.BENCHES,
 }
+
+GROUPS = {"postgres": list(postgres.BENCHES)}
+"""Names for several benchmarks."""
 
 RESULTS = Path(__file__).parent / "results"
 
@@ -33,9 +38,10 @@ def main() -> int:
         pairs=arguments.pairs or (3 if arguments.quick else 20),
         quick=arguments.quick,
         prototype=arguments.prototype,
+        history=arguments.history,
     )
     rows: list[Row] = []
-    for name in arguments.names or BENCHES:
+    for name in [each for given in arguments.names or BENCHES for each in GROUPS.get(given, [given])]:
         began = time.perf_counter()
         for row in BENCHES[name](options):
             rows.append(row)
@@ -61,14 +67,15 @@ def _keep(rows: list[Row], options: Options) -> Path:
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
-    parser.add_argument("names", nargs="*", metavar="NAME", help=f"{', '.join(BENCHES)}; all by default")
+    parser.add_argument("names", nargs="*", metavar="NAME", help=f"{', '.join([*BENCHES, *GROUPS])}; all by default")
     parser.add_argument("--pairs", type=int, help="pairs of measurements that a median is taken over (20)")
     parser.add_argument("--quick", action="store_true", help="smaller and fewer: to see that everything works")
+    parser.add_argument("--history", type=int, metavar="RUNS", help="finished runs in postgres-history (1000000)")
     parser.add_argument("--check", action="store_true", help="exit with 1 when a target is missed")
     parser.add_argument("--no-save", action="store_true", help="leave bench/results alone")
     parser.add_argument("--prototype", metavar="FOLDER", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
-    if unknown := set(arguments.names) - set(BENCHES):
+    if unknown := set(arguments.names) - {*BENCHES, *GROUPS}:
         parser.error(f"no benchmark is called {', '.join(sorted(unknown))}; there are {', '.join(BENCHES)}")
     return arguments
 

@@ -9,11 +9,16 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """How much to measure. `prototype` is a folder with another floor to be held against, for those who have one."""
+    """How much to measure.
+
+    `prototype` is a folder with another floor to be held against, for those who have one; `history` is how many
+    finished runs the benchmark of history on PostgreSQL makes, where that is not to be its own number.
+    """
 
     pairs: int = 20
     quick: bool = False
     prototype: str | None = None
+    history: int | None = None
 
     def size(self, full: int, quick: int) -> int:
         """The size of a benchmark: smaller when somebody only wants to see that it works."""
