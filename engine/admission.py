@@ -5,10 +5,10 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Iterable
 from dataclasses import replace
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from engine.core.canonical import canonical, digest
-from engine.flow import Call, Flow
+from engine.flow import Call, Flow, Key
 from engine.model.errors import NotKeyable, UsageError
 from engine.model.limits import AGEING, NORMAL, QUEUE, checked_name, checked_priority, rank
 from engine.model.run import NewRun, RunRecord
@@ -64,12 +64,13 @@ def lane_of(call: Call[Any]) -> str | None:
     return None if text is None else f"{call.flow.name}:{text}"
 
 
-def key_text(call: Call[Any], key: Callable[..., object], what: str) -> str | None:
+def key_text(call: Call[Any], key: Key, what: str) -> str | None:
     """What a function of the parameters says, as text; None stays None. Raises UsageError, NotKeyable."""
     flow = call.flow
     values = flow.parameters.decode(call.params)
     try:
-        found = key(**{name: values[name] for name in _taken(key, flow) if name in values})
+        chosen = {name: values[name] for name in _taken(key, flow) if name in values}
+        found = cast("Callable[..., object]", key)(**chosen)
     except Exception as error:
         raise UsageError(
             f"flow {flow.name}: the function given as {what} raised {type(error).__name__}: {error}"
@@ -83,7 +84,7 @@ def key_text(call: Call[Any], key: Callable[..., object], what: str) -> str | No
     return text if len(text) <= LONG else f"{text[: LONG // 2]}…{digest(text)}"
 
 
-def _taken(key: Callable[..., object], flow: Flow[..., Any]) -> list[str]:
+def _taken(key: Key, flow: Flow[..., Any]) -> list[str]:
     """The parameters of the flow that a function asks for, by name."""
     asked = inspect.signature(key).parameters.values()
     if any(parameter.kind is parameter.VAR_KEYWORD for parameter in asked):

@@ -8,7 +8,7 @@ from collections.abc import Callable, Coroutine, Iterable
 from dataclasses import dataclass
 from datetime import timedelta
 from types import CoroutineType
-from typing import Any, Final, Generic, Literal, ParamSpec, Protocol, TypeVar, cast, overload
+from typing import Any, Final, Generic, Literal, ParamSpec, Protocol, TypeAlias, TypeVar, cast, overload
 
 from engine.context import CURRENT, Hook
 from engine.core.arguments import resolve_hints
@@ -21,6 +21,11 @@ from engine.trigger import Trigger
 P = ParamSpec("P")
 R = TypeVar("R")
 R_co = TypeVar("R_co", covariant=True)
+
+Key: TypeAlias = (
+    Callable[[], object] | Callable[[Any], object] | Callable[[Any, Any], object] | Callable[[Any, Any, Any], object]
+)
+"""A function of some parameters of a flow, called with them by name."""
 
 OnDivergence = Literal["stop", "rerun", "reuse"]
 
@@ -38,9 +43,9 @@ class FlowOptions:
     queue: str | None = None
     requires: tuple[str, ...] = ()
     pool: Pool | None = None
-    lane: Callable[..., object] | None = None
+    lane: Key | None = None
     singleton: Occupied | None = None
-    key: Callable[..., object] | None = None
+    key: Key | None = None
     on_success: Hook | None = None
     on_failure: Hook | None = None
     on_cancel: Hook | None = None
@@ -112,9 +117,9 @@ def flow(
     queue: str | None = ...,
     requires: Iterable[str] = ...,
     pool: Pool | None = ...,
-    lane: Callable[..., object] | None = ...,
+    lane: Key | None = ...,
     singleton: Occupied | None = ...,
-    key: Callable[..., object] | None = ...,
+    key: Key | None = ...,
     on_success: Hook | None = ...,
     on_failure: Hook | None = ...,
     on_cancel: Hook | None = ...,
@@ -133,9 +138,9 @@ def flow(
     queue: str | None = None,
     requires: Iterable[str] = (),
     pool: Pool | None = None,
-    lane: Callable[..., object] | None = None,
+    lane: Key | None = None,
     singleton: Occupied | None = None,
-    key: Callable[..., object] | None = None,
+    key: Key | None = None,
     on_success: Hook | None = None,
     on_failure: Hook | None = None,
     on_cancel: Hook | None = None,

@@ -194,6 +194,8 @@ async def begin(
         id = await _the_unfinished(engine, call)
     handle = await engine.start(call, id=id, tags=tags, origin=origin)
     record = await handle.record()
+    if handle.skipped:
+        console.say(f"skipped: {record.flow} is a singleton, and run {record.id} of it has not ended")
     if handle.created:
         console.say(f"run {record.id} of {record.flow} started")
     elif record.state not in ENDED:

@@ -55,3 +55,35 @@ def test_a_flow_that_no_node_has_is_told(headrace: Headrace) -> None:
 def test_bad_priorities_are_refused(headrace: Headrace) -> None:
     assert "9" in headrace("start", "flows_here.py:hello", "--priority", "10", code=2).err
     assert "name of a queue" in headrace("start", "flows_here.py:hello", "--queue", "a,b", code=2).err
+
+
+ONE_AT_A_TIME = """\
+from engine import flow, wait_for
+
+
+@flow(singleton="skip")
+async def alone(n: int = 0) -> int:
+    return n + await wait_for("go", int)
+
+
+@flow(lane=lambda customer: customer)
+async def bill(customer: str) -> None:
+    await wait_for("go", int)
+"""
+
+
+def test_a_singleton_that_is_there_is_told(headrace: Headrace) -> None:
+    headrace.write("single.py", ONE_AT_A_TIME)
+    headrace("start", "single.py:alone", "--id", "first")
+    second = headrace("start", "single.py:alone", "n=1", "--id", "second", "--json")
+    assert (second.json["id"], second.json["created_now"], second.json["skipped"]) == ("first", False, True)
+    assert "skipped: alone is a singleton, and this run of it is queued" in second.err
+
+
+def test_a_run_that_waits_for_its_turn_says_so(headrace: Headrace) -> None:
+    headrace.write("single.py", ONE_AT_A_TIME)
+    for name in ("a", "b"):
+        headrace("start", "single.py:bill", "customer=ann", "--id", name)
+    assert [(run["id"], run["held"]) for run in headrace("runs", "--json").lines] == [("b", True), ("a", False)]
+    assert "for its turn in the lane bill:ann" in headrace("runs").out
+    assert "its turn in the lane" in headrace("show", "b").out

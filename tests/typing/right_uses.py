@@ -69,6 +69,16 @@ def pack(order: Order, client: Annotated[Client, unkeyed]) -> bytes:
     raise PermanentError("no")
 
 
+@flow(lane=lambda order: order.id, priority=7, queue="mail", requires=["smtp"], pool=Pool("bills", 3))
+async def in_line(order: Order) -> Receipt:
+    return await charge(order)
+
+
+@flow(singleton="replace", key=lambda order: order.id)
+async def newest(order: Order) -> Receipt:
+    return await charge(order)
+
+
 @flow
 async def bill(order: Order, copies: int = 1) -> Receipt:
     return await charge(order)

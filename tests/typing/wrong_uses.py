@@ -94,6 +94,9 @@ def declarations_are_checked() -> None:
     task(attempts=5)  # error
     flow(on="0 8 * * *")  # error
     flow(on_divergence="ignore")  # error
+    flow(singleton="wait")  # error
+    flow(lane="customer")  # error
+    flow(priority="high")  # error
     Retry(attempts="many")  # error
     Retry(5)  # error
     RetryLater()  # error

@@ -1,0 +1,71 @@
+"""Starts and ends in one lane at the same moment on PostgreSQL, held in the middle: nobody is forgotten."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+
+from engine.model.change import Ended
+from engine.model.run import RunState
+from engine.ports.store import Store
+from engine.stores.postgres import PostgresStore
+from engine.stores.postgres.address import Address
+from engine.stores.postgres.connect import Connection, Door
+from engine.stores.postgres.statements import statement
+from tests.contract.conftest import opened
+from tests.contract.harness import claimed, new_run, write_as
+from tests.support import postgres
+
+WAITING = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND application_name = $1"
+BEGUN = """\
+INSERT INTO headrace.run (id, flow, version, fingerprint, python, created, trace, span, sampled, parent_span, origin,
+    tags, params, lane, held)
+VALUES ('b', 'f', '1', '', '', 1, '', 1, true, 0, '', '{}', '{}', 'x', true)"""
+
+
+@asynccontextmanager
+async def in_the_middle(url: str, *statements: str) -> AsyncGenerator[Connection]:
+    """A transaction that has done this and has not been committed."""
+    address = Address.parse(url)
+    connection = await Door(address, "in the middle").connect()
+    await connection.execute("BEGIN")
+    for sql in statements:
+        await connection.execute(address.sql(sql))
+    try:
+        yield connection
+    finally:
+        await connection.close()
+
+
+async def until_blocked(store: Store, url: str) -> None:
+    assert isinstance(store, PostgresStore)
+    name = store._door.name  # pyright: ignore[reportPrivateUsage]
+    async with asyncio.timeout(10):
+        while await postgres.rows(url, WAITING, name) == [(0,)]:  # noqa: ASYNC110 - the server sets no event
+            await asyncio.sleep(0.01)
+
+
+async def test_who_comes_while_the_last_one_ends_has_its_turn(url: str) -> None:
+    async with opened(PostgresStore(url)) as store:
+        await claimed(store, "a", lane="x")
+        end = "UPDATE headrace.run SET state = 'succeeded', ended = 1, owner = NULL WHERE id = 'a'"
+        async with in_the_middle(url, end) as ending:
+            coming = asyncio.ensure_future(store.create(new_run("b", lane="x")))
+            await until_blocked(store, url)
+            await ending.execute("COMMIT")
+            run, created = await coming
+    assert (created, run.held) == (True, False)
+
+
+async def test_an_end_sees_who_has_just_come(url: str) -> None:
+    async with opened(PostgresStore(url)) as store:
+        first = await claimed(store, "a", lane="x")
+        share = statement("share_head").replace("$1", str(first.num))
+        async with in_the_middle(url, share, BEGUN) as coming:
+            over = Ended(first.num, RunState.SUCCEEDED, b"1", None, None, 300)
+            ending = asyncio.ensure_future(write_as(store, first, over))
+            await until_blocked(store, url)
+            await coming.execute("COMMIT")
+            assert await ending == frozenset()
+        assert [run.id for run in await store.claim("node", now=400, limit=9, flows=["f"])] == ["b"]
