@@ -206,8 +206,12 @@ class Exporter(Generic[T]):
                         self._refused += rejected
                     return True
                 case Refused(reason, forever):
-                    log.warning("%s refused %d %s: %s", self._sink.url, len(records), self._what, reason)
-                    self._off = forever
+                    if forever:
+                        self._off = True
+                        told = "%s takes no %s (%s): none are sent from now on"
+                        log.warning(told, self._sink.url, self._what, reason)
+                    else:
+                        log.warning("%s refused %d %s: %s", self._sink.url, len(records), self._what, reason)
                     return False
                 case TryLater(reason, after):
                     self._ill(reason)
@@ -237,6 +241,8 @@ class Exporter(Generic[T]):
 
     def _report(self, *, now: bool = False) -> None:
         lost = self.lost
+        if self._off:
+            return  # that everything is lost has been said
         if lost > self._told and (now or time.monotonic() >= self._tell_at):
             log.warning("%d %s lost since the last report, %d in all", lost - self._told, self._what, lost)
             self._told, self._tell_at = lost, time.monotonic() + self._report_every

@@ -8,7 +8,7 @@ import shutil
 import sys
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from types import TracebackType
 from typing import Final, Self, TextIO, cast
 
@@ -27,11 +27,15 @@ LONGEST_PAUSE: Final = 60.0
 
 
 class Watched:
-    """A telemetry that lets the board see what passes. Satisfies `ports.telemetry.Telemetry`."""
+    """A telemetry that lets the board see what passes of some runs. Satisfies `ports.telemetry.Telemetry`.
 
-    def __init__(self, inner: Telemetry, board: Board) -> None:
+    `runs` may grow. Of other runs, what a dead node has not sent passes as well.
+    """
+
+    def __init__(self, inner: Telemetry, board: Board, runs: Container[int]) -> None:
         self._inner = inner
         self._board = board
+        self._runs = runs
         self.started = inner.started
         self.ended = inner.ended
         self.logged = inner.logged
@@ -40,7 +44,8 @@ class Watched:
         self.close = inner.close
 
     def recorded(self, run: RunIdentity, entries: Sequence[Entry]) -> None:
-        self._board.heard(entries)
+        if run.num in self._runs:
+            self._board.heard(entries)
         self._inner.recorded(run, entries)
 
 

@@ -77,8 +77,8 @@ async def _perform(order: Order) -> Exit:
     log_to_stderr()
     flows = _with_policy(order.chosen.flows, order.on_divergence)
     engine = Engine(order.store, flows=flows, durability=order.durability, only=[])
-    if order.progress:
-        engine.node.telemetry = Watched(engine.node.telemetry, order.board)
+    if order.progress and engine.node.only is not None:
+        engine.node.telemetry = Watched(engine.node.telemetry, order.board, engine.node.only)
     with Stop("Stopping; once more to kill.") as stop:
         try:
             async with engine:

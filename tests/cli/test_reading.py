@@ -7,6 +7,7 @@ import socket
 import pytest
 
 from tests.cli.conftest import Headrace
+from tests.support.otlp import Receiver, Reply
 
 
 def test_runs_lists_newest_first_and_pages(headrace: Headrace) -> None:
@@ -249,3 +250,15 @@ def test_exceptions_of_the_file_are_found_again_after_a_kill(headrace: Headrace)
     headrace("run", "own.py", "--id", "o", code=3)
     headrace("signal", "o", "go")
     assert headrace("run", "own.py", "--id", "o").out == "\"Own('mine')\"\n"
+
+
+def test_what_an_earlier_run_could_not_send_is_not_counted_as_this_one_s(headrace: Headrace) -> None:
+    with Receiver() as receiver:
+        to = receiver.environment["OTEL_EXPORTER_OTLP_ENDPOINT"]
+        receiver.usual = Reply(400)
+        headrace("run", "flows_here.py:steps", "n=2", "--id", "a", OTEL_EXPORTER_OTLP_ENDPOINT=to)
+        receiver.usual = Reply()
+        done = headrace("run", "flows_here.py:steps", "n=2", "--id", "b", OTEL_EXPORTER_OTLP_ENDPOINT=to)
+        assert "run b of steps succeeded" in done.err
+        assert ": 2 tasks" in done.err
+        assert len({span.trace for span in receiver.spans}) == 2

@@ -137,7 +137,7 @@ async def test_what_is_refused_is_counted_and_what_follows_is_sent(caplog: pytes
         assert "refused 1 spans: HTTP 400" in caplog.text
 
 
-async def test_a_backend_without_this_signal_is_left_alone() -> None:
+async def test_a_backend_without_this_signal_is_left_alone(caplog: pytest.LogCaptureFixture) -> None:
     with Receiver() as receiver:
         receiver.usual = Reply(404)
         out = exporter(receiver)
@@ -146,6 +146,9 @@ async def test_a_backend_without_this_signal_is_left_alone() -> None:
         await out.close(10)
         assert len(receiver.requests) == 1
         assert out.lost == 2000
+        assert [record.message for record in caplog.records if record.levelname == "WARNING"] == [
+            f"{receiver.url}/v1/traces takes no spans (HTTP 404): none are sent from now on"
+        ]
 
 
 async def test_a_partial_success_is_counted(caplog: pytest.LogCaptureFixture) -> None:
