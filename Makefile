@@ -44,6 +44,13 @@ STORE   ?= postgres
 chaos: set-up services ## nodes under kills, freezes, cuts and restarts, checked afterwards; SECONDS= SEED= STORE=postgres|sqlite
 	$(BIN)/python -m tests.chaos --seconds $(SECONDS) --store $(STORE) $(if $(SEED),--seed $(SEED)) $(ARGS)
 
+# How many schedules, and which one first: make simulate SCHEDULES=1 SEED=4711 ARGS=--trace
+SCHEDULES ?= 2000
+
+.PHONY: simulate
+simulate: set-up ## nodes on virtual time under drawn faults, checked afterwards; SCHEDULES= SEED= (ARGS=--trace tells all)
+	@$(BIN)/python -m tests.simulation --schedules $(SCHEDULES) $(if $(SEED),--seed $(SEED)) $(ARGS)
+
 .PHONY: services
 services: ## start what the tests need beside Python
 	@scripts/services.sh

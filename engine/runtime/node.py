@@ -384,10 +384,10 @@ class Node:
         await self._slots.acquire(pool, run, key)
 
     def release(self, pool: Pool, run: int, key: str) -> Coroutine[Any, Any, None]:
-        return self._free(pool, run, key)
+        return self._free(self._slots.release(pool, run, key))  # called here: from now on its holder waits with asking
 
-    async def _free(self, pool: Pool, run: int, key: str) -> None:
-        await self._slots.release(pool, run, key)
+    async def _free(self, giving_back: Coroutine[Any, Any, None]) -> None:
+        await giving_back
         self._wake.set()  # a flow may have the same pool
 
     def start_child(self, run: NewRun) -> asyncio.Future[RunRecord]:

@@ -23,7 +23,7 @@ from tests.simulation.playing import play
 class Patch(Protocol):
     """What pytest's `monkeypatch` does."""
 
-    def setattr(self, target: Any, name: str, value: Any) -> None: ...
+    def setattr(self, target: Any, name: str, value: Any, raising: bool = True) -> None: ...
 
 
 @dataclass(frozen=True)
@@ -88,13 +88,14 @@ def deaf(patch: Patch) -> None:
 
 def lost_wake(patch: Patch) -> None:
     """A run that is leaving memory counts signals as seen that came too late for it."""
-    park = Session.park
 
-    def parked(session: Session) -> None:
-        park(session)
-        session.parked_seen = 10**9
+    def seen(session: Session) -> int:
+        return session.inbox.seen
 
-    patch.setattr(Session, "park", parked)
+    def forget(*_: object) -> None:
+        """What was seen when the run began to leave does not count."""
+
+    patch.setattr(Session, "parked_seen", property(seen, forget), raising=False)
 
 
 def no_rescue(patch: Patch) -> None:
@@ -199,7 +200,7 @@ SABOTAGES: Final = (
     Sabotage("a slot is not given back", "nothing is left behind", 100, kept_slot),
     Sabotage("a slot is taken again while it goes back", "a pool is never overdrawn", 2000, hasty_slot),
     Sabotage("a node does not look at the store", ENDS, 200, deaf),
-    Sabotage("a signal is lost when a run leaves memory", ENDS, 500, lost_wake),
+    Sabotage("a signal is lost when a run leaves memory", ENDS, 2000, lost_wake),
     Sabotage("a signal is lost behind another", ENDS, 500, two_signals_in_one),
     Sabotage("nobody takes over from the dead", ENDS, 100, no_rescue),
     Sabotage("results are replayed in another order", ENDS, 200, out_of_order),

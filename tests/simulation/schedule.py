@@ -165,7 +165,8 @@ class Schedule:
     def _exited(self, machine: Machine) -> None:
         if not machine.process.dead:
             left = [task for task in machine.process.tasks if not task.done()]
-            self.leaks += [f"{machine.process.name} has left {task!r} behind" for task in left]
+            if machine.process.name not in self.server.store._nodes:  # else stopped again, while it was stopping
+                self.leaks += [f"{machine.process.name} has left {task!r} behind" for task in left]
             self._gone(machine)
 
     def _gone(self, machine: Machine) -> None:
@@ -307,6 +308,8 @@ class Schedule:
         if mains:
             await asyncio.wait(mains)
         await asyncio.sleep(0)
+        stayed = {machine.process.name for machine in alive} & self.server.store._nodes.keys()
+        self.leaks += [f"{name} was stopped in good order and has not left" for name in stayed]
         left = [timer for machine in alive for timer in self.loop.timers_of(machine.process)]
         self.leaks += [f"a timer is left: {timer!r}" for timer in left]
 
