@@ -51,6 +51,8 @@ def main() -> int:
     with tempfile.TemporaryDirectory(prefix="headrace-chaos-") as temporary:
         folder = given.folder or Path(temporary)
         folder.mkdir(parents=True, exist_ok=True)
+        if any(folder.iterdir()):
+            parser.error(f"{folder} is not empty")
         arena: Arena = SQLiteArena(folder) if sqlite else PostgresArena(given.slots, given.lease)
         outcome = asyncio.run(fight(plan, arena, folder))
     print(report.text(plan, arena, outcome))

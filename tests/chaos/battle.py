@@ -20,14 +20,17 @@ from tests.chaos.history import History
 from tests.chaos.latency import Circumstances, Latencies, latencies
 from tests.chaos.ledger import Ledger, Line, Tail
 from tests.chaos.processes import Nursery
-from tests.chaos.sight import ENDED
+from tests.chaos.sight import ENDED, Window
 from tests.chaos.slots import Record, Slot, cut
 from tests.chaos.traces import Traces
 from tests.chaos.workload import Workload
 from tests.support.otlp import Receiver
 
 PEACE: Final = 60.0
-"""Seconds in which every run must have ended once nobody is hurt any more."""
+"""Seconds in which every run must have ended once nobody is hurt any more, and four leases besides."""
+
+GIVEN_BACK: Final = 3.0
+"""Seconds within which the last slots are given back. Nodes that stop give back all they have, leaked or not."""
 
 STARVED: Final = 200_000_000
 """Nanoseconds in which this process was not run although it wanted to: others on this machine were not either."""
@@ -86,6 +89,7 @@ class _Battle:
         self._tail = Tail(folder / "ledger")
         self._ledger = Ledger(folder / "ledger")
         self._ended: set[str] = set()
+        self._held: list[tuple[Any, ...]] = []
         self._starved: list[tuple[int, int]] = []
 
     async def fight(self) -> Outcome:
@@ -108,7 +112,7 @@ class _Battle:
             client = Client(store, ObjectBlobs(blobs))
             watching = asyncio.ensure_future(self._history.watch(window, lambda: self._note(receiver)))
             work = Workload(client, self._plan.seed, self._plan.in_hand, self._ended.__contains__)
-            fighting = asyncio.ensure_future(self._all_of_it(work))
+            fighting = asyncio.ensure_future(self._all_of_it(work, window))
             await asyncio.wait([fighting, watching], return_when=asyncio.FIRST_COMPLETED)
             for task in (fighting, watching):
                 task.cancel()
@@ -119,13 +123,12 @@ class _Battle:
             results = await self._results(client, work)
             await self._history.finish(window, time.monotonic_ns)
             self._tail.read()
-            held = await window.rows("SELECT pool, run, key, node FROM slot")
             receiver.stop()
-            return self._judge(work, results, held)
+            return self._judge(work, results)
 
-    async def _all_of_it(self, work: Workload) -> None:
+    async def _all_of_it(self, work: Workload, window: Window) -> None:
         slots = await self._war(work)
-        await self._peace(work, slots)
+        await self._peace(work, slots, window)
 
     async def _war(self, work: Workload) -> list[Slot]:
         plan = self._plan
@@ -161,14 +164,20 @@ class _Battle:
             working.result()
         return slots
 
-    async def _peace(self, work: Workload, slots: list[Slot]) -> None:
+    async def _peace(self, work: Workload, slots: list[Slot], window: Window) -> None:
         """Everybody lives, and every run ends; then all stop, and a last node sends what spans the dead kept."""
-        deadline = time.monotonic() + PEACE
+        peace = PEACE + 4 * self._arena.lease
+        deadline = time.monotonic() + peace
         await asyncio.gather(*(slot.settle() for slot in slots))
         await asyncio.gather(*(slot.inhabited() for slot in slots))
-        await asyncio.wait([asyncio.ensure_future(work.finish())], timeout=PEACE)
+        await asyncio.wait([asyncio.ensure_future(work.finish())], timeout=peace)
         while (self._history.unfinished or work.open) and time.monotonic() < deadline:  # noqa: ASYNC110 - no event
             await asyncio.sleep(0.05)
+        deadline = time.monotonic() + GIVEN_BACK
+        slots_held = "SELECT pool, run, key, node FROM slot"
+        while (held := await window.rows(slots_held)) and time.monotonic() < deadline:  # noqa: ASYNC110 - no event
+            await asyncio.sleep(0.1)
+        self._held = held
         await asyncio.gather(*(slot.stop() for slot in slots))
         last = slots[0]
         await last.inhabited()
@@ -246,7 +255,7 @@ class _Battle:
             found[id] = (record.state.value, value)
         return found
 
-    def _judge(self, work: Workload, results: dict[str, tuple[str, Any]], held: list[tuple[Any, ...]]) -> Outcome:
+    def _judge(self, work: Workload, results: dict[str, tuple[str, Any]]) -> Outcome:
         ledger, record = sorted(self._tail.lines, key=_at), self._record
         nodes = self._nursery.nodes
         findings = check(
@@ -255,7 +264,7 @@ class _Battle:
                 history=self._history,
                 asked=work.asked,
                 results=results,
-                slots_held=held,
+                slots_held=self._held,
                 pools={flows.LANES.name: flows.LANES.slots},
                 frozen={pid: node.frozen for pid, node in nodes.items()},
                 died={pid: node.ended for pid, node in nodes.items() if node.ended},
