@@ -15,7 +15,7 @@ from engine.client import Client
 from engine.stores.blobs import ObjectBlobs
 from tests.chaos import flows, script
 from tests.chaos.arena import Arena
-from tests.chaos.checker import Evidence, Finding, check
+from tests.chaos.checker import Evidence, Finding, by_the_dead, check
 from tests.chaos.history import History
 from tests.chaos.latency import Circumstances, Latencies, latencies
 from tests.chaos.ledger import Ledger, Line, Tail
@@ -67,6 +67,7 @@ class Outcome:
     spans: int
     takeover: Latencies
     handover: Latencies
+    by_the_dead: int
     fenced_after: list[float]
     stopping: list[float]
     findings: list[Finding]
@@ -258,20 +259,19 @@ class _Battle:
     def _judge(self, work: Workload, results: dict[str, tuple[str, Any]]) -> Outcome:
         ledger, record = sorted(self._tail.lines, key=_at), self._record
         nodes = self._nursery.nodes
-        findings = check(
-            Evidence(
-                ledger=ledger,
-                history=self._history,
-                asked=work.asked,
-                results=results,
-                slots_held=self._held,
-                pools={flows.LANES.name: flows.LANES.slots},
-                frozen={pid: node.frozen for pid, node in nodes.items()},
-                died={pid: node.ended for pid, node in nodes.items() if node.ended},
-                broken_traces=self._traces.wrong(self._history),
-                differing_spans=self._traces.differing,
-            )
+        evidence = Evidence(
+            ledger=ledger,
+            history=self._history,
+            asked=work.asked,
+            results=results,
+            slots_held=self._held,
+            pools={flows.LANES.name: flows.LANES.slots},
+            frozen={pid: node.frozen for pid, node in nodes.items()},
+            died={pid: node.ended for pid, node in nodes.items() if node.ended},
+            broken_traces=self._traces.wrong(self._history),
+            differing_spans=self._traces.differing,
         )
+        findings = check(evidence)
         findings += [Finding("nodes end when they are told to, and only then", what) for what in record.trouble]
         circumstances = Circumstances(
             outages=record.outages,
@@ -288,6 +288,7 @@ class _Battle:
             spans=sum(map(len, self._traces.spans.values())),
             takeover=latencies(record.killed, *heard, killed=True),
             handover=latencies(record.stopped, *heard, killed=False),
+            by_the_dead=by_the_dead(evidence),
             fenced_after=record.fenced_after,
             stopping=record.stopping,
             findings=findings,

@@ -80,6 +80,11 @@ def check(evidence: Evidence) -> list[Finding]:
     return [Finding(law, what) for law, judge in laws.items() for what in judge()]
 
 
+def by_the_dead(evidence: Evidence) -> int:
+    """How many effects nodes began after others had recorded the same step: what no lease can prevent."""
+    return sum(line.epoch < seen.line.epoch for line, seen in _Case(evidence).late())
+
+
 class _Case:
     def __init__(self, evidence: Evidence) -> None:
         self._e = evidence
@@ -120,17 +125,21 @@ class _Case:
         A node that was declared dead and does not know it yet may do so for a moment: nobody but itself can stop it,
         and nothing of it is recorded.
         """
-        recorded = self._recorded()
-        for line in self._begun:
-            seen = recorded.get(line.key) or recorded.get(f"{line.key} {line.attempt}")
-            if seen is None or line.at <= seen.by:
-                continue
+        for line, seen in self.late():
             written = f"line {seen.line.seq} of epoch {seen.line.epoch}"
             said = f"{_who(line)} began {_after(line.at, seen.by)} its outcome was seen, {written}"
             if line.epoch >= seen.line.epoch:
                 yield said
             elif (late := self._since_dead(line)) > LATE:
                 yield f"{said}, by a node that had been dead for {late:.1f} s"
+
+    def late(self) -> Iterator[tuple[Line, Seen]]:
+        """Effects that began after the outcome of their step was seen, and what was seen."""
+        recorded = self._recorded()
+        for line in self._begun:
+            seen = recorded.get(line.key) or recorded.get(f"{line.key} {line.attempt}")
+            if seen is not None and line.at > seen.by:
+                yield line, seen
 
     def doubled(self) -> Iterator[str]:
         before: dict[tuple[str, int, int], Line] = {}

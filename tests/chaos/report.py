@@ -34,6 +34,7 @@ def _lines(plan: Plan, arena: Arena, outcome: Outcome) -> Iterator[str]:
     if outcome.fenced_after:
         fenced, worst = len(outcome.fenced_after), max(outcome.fenced_after)
         yield f"fenced    {fenced} frozen nodes stopped themselves, awake for at most {worst:.2f} s"
+        yield f"          {outcome.by_the_dead} effects began in that time of which others had recorded the outcome"
     if outcome.stopping:
         yield f"stops     p50 {median(outcome.stopping):.2f} s, longest {max(outcome.stopping):.2f} s"
     yield f"findings  {len(outcome.findings)}"
@@ -61,6 +62,7 @@ def add_to_log(plan: Plan, arena: Arena, outcome: Outcome, file: Path = LOG) -> 
         "effects": outcome.effects,
         "takeover": outcome.takeover.summary(),
         "handover": outcome.handover.summary(),
+        "by the dead": outcome.by_the_dead,
         "findings": Counter(finding.law for finding in outcome.findings),
     }
     with file.open("a", encoding="utf-8") as log:

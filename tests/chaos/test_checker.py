@@ -8,7 +8,7 @@ from hashlib import blake2b
 
 import pytest
 
-from tests.chaos.checker import SECOND, Asked, Evidence, check
+from tests.chaos.checker import SECOND, Asked, Evidence, by_the_dead, check
 from tests.chaos.history import History
 from tests.chaos.ledger import Line
 from tests.chaos.sight import LineRow, RunRow, Sight
@@ -96,7 +96,9 @@ def test_a_run_that_changes_hands_breaks_no_promise() -> None:
 
 def test_a_frozen_node_may_do_for_a_moment_what_it_had_in_hand() -> None:
     woken = begin(5.6, OLD, "b", 1, epoch=1, attempt=2)
-    assert check(replace(story(), ledger=[*LEDGER, woken])) == []
+    evidence = replace(story(), ledger=[*LEDGER, woken])
+    assert check(evidence) == []
+    assert by_the_dead(evidence) == 1
 
 
 def retold(*sights: Sight) -> Evidence:
