@@ -18,7 +18,7 @@ from engine.model.errors import (
     TaskFailed,
     UnknownOutcome,
 )
-from engine.model.limits import Pool
+from engine.model.limits import Pool, Rate
 from engine.model.retry import Retry
 from engine.model.unkeyed import unkeyed
 from engine.settings import NodeSettings
@@ -42,6 +42,7 @@ __all__ = [
     "NodeSettings",
     "PermanentError",
     "Pool",
+    "Rate",
     "Retry",
     "RetryLater",
     "RunCancelled",

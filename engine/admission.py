@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import inspect
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import replace
-from typing import Any, Final, cast
+from typing import Any
 
-from engine.core.canonical import canonical, digest
-from engine.flow import Call, Flow, Key
-from engine.model.errors import NotKeyable, UsageError
-from engine.model.limits import AGEING, NORMAL, QUEUE, checked_name, checked_priority, rank
+from engine.core.keys import key_text
+from engine.flow import Call
+from engine.model.errors import UsageError
+from engine.model.limits import AGEING, NORMAL, QUEUE, Key, Rate, checked_name, checked_priority, rank
 from engine.model.run import NewRun, RunRecord
-
-LONG: Final = 200
-"""Characters of a key that are kept as they are; of a longer one the end becomes a digest."""
 
 
 def admitted(
@@ -60,36 +56,23 @@ def lane_of(call: Call[Any]) -> str | None:
     if options.singleton is not None and options.key is None:
         return call.flow.name
     key = options.lane or options.key
-    text = None if key is None else key_text(call, key, "lane=" if options.lane else "key=")
+    text = None if key is None else key_of(call, key, "lane=" if options.lane else "key=")
     return None if text is None else f"{call.flow.name}:{text}"
 
 
-def key_text(call: Call[Any], key: Key, what: str) -> str | None:
-    """What a function of the parameters says, as text; None stays None. Raises UsageError, NotKeyable."""
+def key_of(call: Call[Any], key: Key, what: str) -> str | None:
+    """What a function of the run's parameters answers, as text. Raises UsageError, NotKeyable."""
     flow = call.flow
-    values = flow.parameters.decode(call.params)
-    try:
-        chosen = {name: values[name] for name in _taken(key, flow) if name in values}
-        found = cast("Callable[..., object]", key)(**chosen)
-    except Exception as error:
-        raise UsageError(
-            f"flow {flow.name}: the function given as {what} raised {type(error).__name__}: {error}"
-        ) from error
-    if found is None:
-        return None
-    try:
-        text = found if isinstance(found, str) else canonical(found)
-    except NotKeyable as error:
-        raise NotKeyable(f"flow {flow.name}: what {what} answers cannot be a key: {error}") from None
-    return text if len(text) <= LONG else f"{text[: LONG // 2]}…{digest(text)}"
+    return key_text(key, flow.parameters.decode(call.params), f"flow {flow.name}, {what}")
 
 
-def _taken(key: Key, flow: Flow[..., Any]) -> list[str]:
-    """The parameters of the flow that a function asks for, by name."""
-    asked = inspect.signature(key).parameters.values()
-    if any(parameter.kind is parameter.VAR_KEYWORD for parameter in asked):
-        return flow.parameters.names
-    return [parameter.name for parameter in asked]
+def rate_of(call: Call[Any]) -> tuple[Rate, str] | None:
+    """The rate at which runs like this one start, and its full name. Raises UsageError, NotKeyable."""
+    rate = call.flow.options.rate
+    if rate is None or rate.key is None:
+        return None if rate is None else (rate, rate.name)
+    text = key_of(call, rate.key, "rate=")
+    return None if text is None else (rate, f"{rate.name}:{text}")
 
 
 def _first(*values: Any) -> Any:

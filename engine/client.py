@@ -12,7 +12,7 @@ from datetime import datetime
 from typing import Any, Generic, TypeVar
 
 from engine import codeprint
-from engine.admission import admitted
+from engine.admission import admitted, rate_of
 from engine.core.codec import Codec
 from engine.core.failure import Failure, decode
 from engine.flow import Call
@@ -142,6 +142,7 @@ class Client:
         """
         new = new_run(call, id=id, tags=tuple(tags), origin=origin, due=due, rerun_of=rerun_of, now=self.now())
         new = admitted(new, call, priority=priority, queue=queue, requires=requires)
+        new = await self._in_time(new, call)
         record, created = await self.store.create(new)
         skipped = record.id != new.id
         if not created and not skipped:
@@ -150,6 +151,15 @@ class Client:
         handle: RunHandle[R] = RunHandle(self, record, call.flow.codec)
         handle.created, handle.skipped = created, skipped
         return handle
+
+    async def _in_time(self, new: NewRun, call: Call[Any]) -> NewRun:
+        """The run, due when the rate of its flow lets it start."""
+        rate = rate_of(call)
+        if rate is None or await self.store.find(new.id) is not None:
+            return new
+        interval, burst = rate[0].interval, rate[0].at_once
+        delay = await self.store.reserve(rate[1], interval=interval, burst=burst, now=new.created)
+        return replace(new, due=max(new.due, new.created + delay)) if delay else new
 
     async def _tell_node(self, record: RunRecord) -> None:
         if self._node is None:

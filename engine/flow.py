@@ -8,24 +8,19 @@ from collections.abc import Callable, Coroutine, Iterable
 from dataclasses import dataclass
 from datetime import timedelta
 from types import CoroutineType
-from typing import Any, Final, Generic, Literal, ParamSpec, Protocol, TypeAlias, TypeVar, cast, overload
+from typing import Any, Final, Generic, Literal, ParamSpec, Protocol, TypeVar, cast, overload
 
 from engine.context import CURRENT, Hook
 from engine.core.arguments import resolve_hints
 from engine.core.codec import Codec
 from engine.core.parameters import Parameters
 from engine.model.errors import UsageError
-from engine.model.limits import Occupied, Pool, checked_name, checked_priority
+from engine.model.limits import Key, Occupied, Pool, Rate, checked_name, checked_priority
 from engine.trigger import Trigger
 
 P = ParamSpec("P")
 R = TypeVar("R")
 R_co = TypeVar("R_co", covariant=True)
-
-Key: TypeAlias = (
-    Callable[[], object] | Callable[[Any], object] | Callable[[Any, Any], object] | Callable[[Any, Any, Any], object]
-)
-"""A function of some parameters of a flow, called with them by name."""
 
 OnDivergence = Literal["stop", "rerun", "reuse"]
 
@@ -43,6 +38,7 @@ class FlowOptions:
     queue: str | None = None
     requires: tuple[str, ...] = ()
     pool: Pool | None = None
+    rate: Rate | None = None
     lane: Key | None = None
     singleton: Occupied | None = None
     key: Key | None = None
@@ -117,6 +113,7 @@ def flow(
     queue: str | None = ...,
     requires: Iterable[str] = ...,
     pool: Pool | None = ...,
+    rate: Rate | None = ...,
     lane: Key | None = ...,
     singleton: Occupied | None = ...,
     key: Key | None = ...,
@@ -138,6 +135,7 @@ def flow(
     queue: str | None = None,
     requires: Iterable[str] = (),
     pool: Pool | None = None,
+    rate: Rate | None = None,
     lane: Key | None = None,
     singleton: Occupied | None = None,
     key: Key | None = None,
@@ -159,6 +157,7 @@ def flow(
     queue          nodes take the runs of their queues; "default" unless said otherwise
     requires       tags that a node must have to take a run
     pool           a slot of this pool is held while a run is in memory, counted over all nodes
+    rate           how many of its runs may start in a time, over all nodes; a start beyond it is put off
     lane           a function of parameters, by name, that answers a key: runs of one key go one after the other, in
                    the order of start, over all nodes. None is no lane
     singleton      one unfinished run at a time, of the flow or of each `key`: another start is answered with the one
@@ -185,6 +184,7 @@ def flow(
         queue=None if queue is None else checked_name(queue, "queue"),
         requires=tuple(sorted({checked_name(name, "tag") for name in requires})),
         pool=pool,
+        rate=rate,
         lane=lane,
         singleton=singleton,
         key=key,

@@ -141,6 +141,9 @@ class _Stage:
     async def release(self, pool: Pool, run: int, key: str) -> None:
         raise AssertionError("a rehearsal takes no slots")
 
+    async def reserve(self, rate: str, *, interval: int, burst: int) -> int:
+        raise AssertionError("a rehearsal starts nothing that has a rate")
+
     def start_child(self, run: NewRun) -> asyncio.Future[RunRecord]:
         raise AssertionError("a rehearsal starts no runs")
 

@@ -17,7 +17,7 @@ from engine.core.codec import Codec
 from engine.core.scopes import salt_of
 from engine.mapping import TaskMap
 from engine.model.errors import UsageError
-from engine.model.limits import Pool
+from engine.model.limits import Pool, Rate
 from engine.model.retry import ONCE, Retry
 
 P = ParamSpec("P")
@@ -35,6 +35,7 @@ class TaskOptions:
     retry: Retry = ONCE
     timeout: timedelta | None = None
     pool: Pool | None = None
+    rate: Rate | None = None
     key: str | Callable[..., str] | None = None
     version: str = ""
     pure: bool = False
@@ -156,6 +157,7 @@ def task(
     retry: Retry = ...,
     timeout: timedelta | None = ...,
     pool: Pool | None = ...,
+    rate: Rate | None = ...,
     key: str | Callable[..., str] | None = ...,
     version: str = ...,
     pure: bool = ...,
@@ -173,6 +175,7 @@ def task(
     retry: Retry = ONCE,
     timeout: timedelta | None = None,
     pool: Pool | None = None,
+    rate: Rate | None = None,
     key: str | Callable[..., str] | None = None,
     version: str = "",
     pure: bool = False,
@@ -188,6 +191,7 @@ def task(
     retry       when a failed attempt is followed by another; one attempt by default
     timeout     for one attempt; the function is cancelled and TimeoutError is its failure
     pool        a slot of this pool is held while an attempt runs
+    rate        how many attempts may start in a time, over all nodes; one beyond it waits, and its run may leave memory
     key         identifies the call instead of the arguments: a text, or a function of the arguments
     version     part of the identity: a new one makes old records not apply
     pure        has no effect outside: its result may be recorded behind, and it may run again after a crash
@@ -203,6 +207,7 @@ def task(
         retry=retry,
         timeout=timeout,
         pool=pool,
+        rate=rate,
         key=key,
         version=version,
         pure=pure,

@@ -41,6 +41,7 @@ _WAITED_FOR: Final = {
     "retry": "the next attempt of {name}",
     "child": "the child run {name}",
     "start": "its start",
+    "rate": "the rate of {name}",
 }
 
 
@@ -105,6 +106,8 @@ def _wait(run_id: str, entry: Entry) -> Wait | None:
             return Wait(run_id, "sleep", "", int(json.loads(entry.value) or 0) or None)
         case kinds.WAIT, "wait_for":
             return Wait(run_id, "signal", signal_of(entry.args), int(json.loads(entry.value) or 0) or None)
+        case kinds.WAIT, name if name != "timeout":
+            return Wait(run_id, "rate", name, int(json.loads(entry.value)))
         case kinds.ATTEMPT, _:
             return Wait(run_id, "retry", entry.name, json.loads(entry.value).get("retry_at"))
         case _:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import KW_ONLY, dataclass, field
+from datetime import timedelta
 from types import MappingProxyType
-from typing import Final, Literal, TypeAlias
+from typing import Any, Final, Literal, TypeAlias
 
 from engine.model.errors import UsageError
 
@@ -21,6 +22,12 @@ QUEUE: Final = "default"
 
 Occupied: TypeAlias = Literal["queue", "skip", "replace"]
 """What a new run does when its lane is taken: wait its turn, not be made at all, or cancel those before it."""
+
+
+Key: TypeAlias = (
+    Callable[[], object] | Callable[[Any], object] | Callable[[Any, Any], object] | Callable[[Any, Any, Any], object]
+)
+"""A function of some arguments of a flow or task, called with them by name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +46,46 @@ class Pool:
             raise ValueError("Pool: the name must not be empty")
         if self.slots < 1:
             raise ValueError(f"Pool({self.name!r}, {self.slots}): at least one slot is needed")
+
+
+@dataclass(frozen=True, slots=True)
+class Rate:
+    """At most `limit` starts in any stretch of time as long as `per`, counted over all nodes on one store.
+
+    key    a function of some arguments, by name: each answer has a rate of its own, None has none
+    burst  how many may start at once after a pause; a tenth of `limit` unless said otherwise. The others are spread
+           evenly, a little slower for each that may come at once, so that no stretch ever has more than `limit`
+
+    Whatever has the same name has the same rate.
+    """
+
+    name: str
+    limit: int
+    _: KW_ONLY
+    per: timedelta
+    key: Key | None = None
+    burst: int | None = None
+
+    def __post_init__(self) -> None:
+        if not self.name:
+            raise ValueError("Rate: the name must not be empty")
+        if self.limit < 1 or self.per <= timedelta(0):
+            raise ValueError(f"Rate({self.name!r}, {self.limit}, per={self.per}): at least one start in some time")
+        if not 1 <= self.at_once <= self.limit:
+            raise ValueError(f"Rate({self.name!r}, burst={self.burst}): 1 to {self.limit} starts at once")
+
+    @property
+    def at_once(self) -> int:
+        """How many may start at once after a pause."""
+        return max(1, self.limit // 10) if self.burst is None else self.burst
+
+    @property
+    def interval(self) -> int:
+        """Nanoseconds between two starts that are not at once.
+
+        Of k starts, k - burst are at least this far apart each; within `per` that leaves room for `limit`.
+        """
+        return -(-(self.per // timedelta(microseconds=1) * 1000) // (self.limit - self.at_once + 1))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

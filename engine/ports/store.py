@@ -8,10 +8,11 @@ from engine.ports.history import History
 from engine.ports.journal import Journal
 from engine.ports.nodes import Nodes
 from engine.ports.pools import Pools
+from engine.ports.rates import Rates
 from engine.ports.runs import Runs
 
 
-class Store(Runs, Journal, Nodes, Pools, History, Protocol):
+class Store(Runs, Journal, Nodes, Pools, Rates, History, Protocol):
     """Opened before anything else and closed last. The parts are asked for one by one, by who needs them."""
 
     @property

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import nullcontext
+from dataclasses import replace
 from functools import partial
 from typing import Any, TypeVar
 
 from engine import codeprint
-from engine.admission import admitted
+from engine.admission import admitted, rate_of
 from engine.context import RunScope
 from engine.core.canonical import digest
 from engine.core.failure import decode, describe, encode, rebuild
@@ -59,7 +60,7 @@ async def _performed(session: Recalling, call: Call[Any], scope: RunScope, key: 
         session.make_room()
         if session.behind:
             await session.on_disk()
-        starting = session.host.start_child(new)
+        starting = session.host.start_child(await _in_time(session, new, call))
         child = await session.stored(asyncio.shield(starting))
         ended = child if child.state in ENDED else await _end_of(session, child)
     except asyncio.CancelledError:
@@ -72,6 +73,16 @@ async def _performed(session: Recalling, call: Call[Any], scope: RunScope, key: 
     line = _line(session, scope, key, call.flow.name, text, span, began, ended)
     await session.settle(line, scope, asyncio.current_task())
     return line
+
+
+async def _in_time(session: Recalling, new: NewRun, call: Call[Any]) -> NewRun:
+    """The child, due when the rate of its flow lets it start."""
+    rate = rate_of(call)
+    if rate is None:
+        return new
+    interval, burst = rate[0].interval, rate[0].at_once
+    delay = await session.stored(session.host.reserve(rate[1], interval=interval, burst=burst))
+    return replace(new, due=new.created + delay) if delay else new
 
 
 async def _end_child(session: Recalling, child: NewRun) -> None:

@@ -68,6 +68,10 @@ class Host(Protocol):
         """Give a slot back; to be awaited. From the call on, asking for it again waits until it is back."""
         ...
 
+    async def reserve(self, rate: str, *, interval: int, burst: int) -> int:
+        """Take a place of a rate: in how many nanoseconds its holder may start; see `ports.rates`."""
+        ...
+
     def start_child(self, run: NewRun) -> asyncio.Future[RunRecord]:
         """Create a child run, or find it. Goes on when whoever waits for it is cancelled."""
         ...

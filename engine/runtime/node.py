@@ -390,6 +390,9 @@ class Node:
         await giving_back
         self._wake.set()  # a flow may have the same pool
 
+    async def reserve(self, rate: str, *, interval: int, burst: int) -> int:
+        return await self.store.reserve(rate, interval=interval, burst=burst, now=self.clock.now())
+
     def start_child(self, run: NewRun) -> asyncio.Future[RunRecord]:
         starting = self._loop.create_task(self._start_child(run), name=f"headrace start {run.id}", context=Context())
         self._background.add(starting)

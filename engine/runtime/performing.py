@@ -18,7 +18,7 @@ from engine.model.entry import Entry
 from engine.model.errors import UnknownOutcome
 from engine.runtime import hooks
 from engine.runtime.bodies import await_thread, body, threaded, timed
-from engine.runtime.futures import waker
+from engine.runtime.pacing import paced, until
 from engine.runtime.recalling import Recalling
 from engine.runtime.recording import Closing
 from engine.runtime.remembered import LARGE
@@ -154,10 +154,11 @@ async def _with_options(one: Step) -> Outcome:
     data, value = b"", None
     while True:
         try:
-            await _until(session, wait_until)
+            await until(session, wait_until)
             if session.behind and not options.pure:
                 await session.on_disk()
-            data, value = await _attempt(one)
+            place = 0 if options.rate is None else await paced(one, options.rate)
+            data, value = await _attempt(one, place)
             break
         except asyncio.CancelledError:
             await _tell(one, options.on_cancel, None)
@@ -193,14 +194,16 @@ def _delay(one: Step, error: Exception, roll: float) -> timedelta | None:
         return None
 
 
-async def _attempt(one: Step) -> tuple[bytes, Any]:
-    """One attempt: slot, started line, body within its time, result."""
+async def _attempt(one: Step, place: int) -> tuple[bytes, Any]:
+    """One attempt: slot, started line, body within its time, result. `place` is when its rate lets it start."""
     session, options = one.session, one.task.options
     release: Callable[[], None] | None = partial(_release, one) if options.pool is not None else None
     try:
         if options.pool is not None:
             # Inside, because a request that is cancelled on its way may be granted; releasing in vain is harmless.
             await session.stored(session.host.acquire(options.pool, session.num, one.key))
+            if options.rate is not None:
+                await paced(one, options.rate, place)  # waiting for the slot may have taken longer than the place
         one.attempt_began = session.host.clock.now()
         if options.on_unknown != "retry":
             session.note_started(one)
@@ -239,22 +242,6 @@ async def _record_attempt(one: Step, error: Exception, at: int, wait_until: int)
         one.line(kinds.ATTEMPT, kinds.ERROR, value, at=at, started=one.attempt_began, span=span, parent=one.span)
     )
     await session.on_disk()
-
-
-async def _until(session: Recalling, when: int) -> None:
-    if when <= session.host.clock.now():
-        return
-    future: asyncio.Future[None] = session.loop.create_future()
-    timer = session.host.clock.call_at(when, waker(future))
-    session.waits[future] = when
-    session.performing -= 1
-    session.host.may_park(session.num)
-    try:
-        await future
-    finally:
-        session.performing += 1
-        timer.cancel()
-        session.waits.pop(future, None)
 
 
 async def _called_off(one: Step) -> None:

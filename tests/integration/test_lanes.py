@@ -213,7 +213,7 @@ async def test_a_key_that_cannot_be_one_is_refused_before_anything_is_stored(mak
     objects = flow(lane=object)(work)
     long = flow(lane=lambda name: name)(work)
     async with make_engine() as engine:
-        with pytest.raises(UsageError, match="lane= raised KeyError"):
+        with pytest.raises(UsageError, match=r"lane=: .* raised KeyError"):
             await engine.start(odd.bind("x"))
         with pytest.raises(NotKeyable, match="cannot be a key"):
             await engine.start(objects.bind("x"))

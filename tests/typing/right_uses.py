@@ -13,6 +13,7 @@ from engine import (
     Engine,
     PermanentError,
     Pool,
+    Rate,
     Retry,
     RetryLater,
     current,
@@ -74,7 +75,11 @@ async def in_line(order: Order) -> Receipt:
     return await charge(order)
 
 
-@flow(singleton="replace", key=lambda order: order.id)
+@task(rate=Rate("bank", 100, per=timedelta(minutes=1), key=lambda order: order.id, burst=5))
+async def slowly(order: Order) -> None: ...
+
+
+@flow(singleton="replace", key=lambda order: order.id, rate=Rate("runs", 5, per=timedelta(seconds=1)))
 async def newest(order: Order) -> Receipt:
     return await charge(order)
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 from engine.stores.memory.history import MemoryHistory
 from engine.stores.memory.journal import MemoryJournal
 from engine.stores.memory.nodes import MemoryNodes
+from engine.stores.memory.rates import MemoryRates
 from engine.stores.memory.runs import MemoryRuns
 
 
-class MemoryStore(MemoryRuns, MemoryJournal, MemoryNodes, MemoryHistory):
+class MemoryStore(MemoryRuns, MemoryJournal, MemoryNodes, MemoryRates, MemoryHistory):
     """Satisfies `ports.store.Store` within one process. Lost with the process; kept when closed and opened again."""
 
     @property

@@ -40,6 +40,7 @@ class Tables:
         self._logs: list[tuple[int, LogLine]] = []
         self._nodes: dict[str, NodeRecord] = {}
         self._slots: dict[tuple[str, int, str], str] = {}
+        self._rates: dict[str, int] = {}
         self._run_nums, self._signal_ids, self._log_ids = count(1), count(1), count(1)
         self._touched = False
         self._listeners = Listeners()

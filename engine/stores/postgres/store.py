@@ -15,13 +15,14 @@ from engine.stores.postgres.lease import Leases
 from engine.stores.postgres.nodes import PostgresNodes
 from engine.stores.postgres.opening import open_database
 from engine.stores.postgres.pools import PostgresPools
+from engine.stores.postgres.rates import PostgresRates
 from engine.stores.postgres.runs import LostClaims
 
 RENEW = timedelta(seconds=5)
 PATIENCE = timedelta(seconds=30)
 
 
-class PostgresStore(PostgresInbox, PostgresJournal, PostgresNodes, PostgresPools, PostgresHistory):
+class PostgresStore(PostgresInbox, PostgresJournal, PostgresNodes, PostgresPools, PostgresRates, PostgresHistory):
     """Satisfies `ports.store.Store` in one schema of one database, for any number of nodes on any machines.
 
     lease     how long a node may be silent before others take its runs; the server's clock judges

@@ -14,11 +14,12 @@ from engine.stores.sqlite.journal import SQLiteJournal
 from engine.stores.sqlite.locks import NodeLocks
 from engine.stores.sqlite.nodes import SQLiteNodes
 from engine.stores.sqlite.pools import SQLitePools
+from engine.stores.sqlite.rates import SQLiteRates
 
 _SURVIVES = {"process": "survives kill -9", "power": "survives power loss"}
 
 
-class SQLiteStore(SQLiteInbox, SQLiteJournal, SQLiteNodes, SQLitePools, SQLiteHistory):
+class SQLiteStore(SQLiteInbox, SQLiteJournal, SQLiteNodes, SQLitePools, SQLiteRates, SQLiteHistory):
     """Satisfies `ports.store.Store` on one file, which any number of processes may share on one machine.
 
     At durability `process` the loop's thread commits by itself, and what it committed survives the death of

@@ -1,0 +1,30 @@
+"""Rates on PostgreSQL: a row for each, judged by this server's clock, and none for those that have been at rest."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from engine.stores.postgres.connect import Connection
+from engine.stores.postgres.part import Part
+from engine.stores.postgres.statements import statement
+
+RESERVE = statement("reserve")
+FORGET_RATES = statement("forget_rates")
+
+TIDY: Final = 1_000
+"""Places after which rows of rates that are at rest are deleted: keys may be as many as customers."""
+
+
+class PostgresRates(Part):
+    """Satisfies `ports.rates.Rates`."""
+
+    _reserved = 0
+
+    async def reserve(self, rate: str, *, interval: int, burst: int, now: int) -> int:
+        async def work(connection: Connection) -> int:
+            return int(await connection.fetchval(self._db.sql(RESERVE), rate, interval, burst))
+
+        self._reserved += 1
+        if self._reserved % TIDY == 0:
+            await self._db.query(lambda connection: connection.execute(self._db.sql(FORGET_RATES)))
+        return await self._db.query(work)
