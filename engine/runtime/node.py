@@ -101,10 +101,10 @@ class Node:
         """Be a node until cancelled; then release every run for others, and leave. Raises StoreError."""
         self._loop = asyncio.get_running_loop()
         self.commit = GroupCommit(self._loop, self.store)
-        self._slots = Slots(self.store, self.id)
+        self._wake = asyncio.Event()
+        self._slots = Slots(self.store, self.id, freed=self._wake.set)  # a flow may have the same pool
         self._ends = Ends(self._loop)
         self._threads = ThreadPoolExecutor(self.settings.threads, "headrace-task")
-        self._wake = asyncio.Event()
         self.broken = self._loop.create_future()
         self._log_handler = RunLog(self, self._loop, self.commit.log, self.telemetry.logged)
         watch = LoopWatch(self._loop, self.settings.blocked_after.total_seconds())
@@ -384,11 +384,7 @@ class Node:
         await self._slots.acquire(pool, run, key)
 
     def release(self, pool: Pool, run: int, key: str) -> Coroutine[Any, Any, None]:
-        return self._free(self._slots.release(pool, run, key))  # called here: from now on its holder waits with asking
-
-    async def _free(self, giving_back: Coroutine[Any, Any, None]) -> None:
-        await giving_back
-        self._wake.set()  # a flow may have the same pool
+        return self._slots.release(pool, run, key)
 
     async def reserve(self, rate: str, *, interval: int, burst: int) -> int:
         return await self.store.reserve(rate, interval=interval, burst=burst, now=self.clock.now())

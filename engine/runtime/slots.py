@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import defaultdict, deque
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from typing import Any, Final
 
 from engine.model.errors import Fenced, StoreError
@@ -24,9 +24,10 @@ GIVE_BACK_AGAIN: Final = 0.5
 class Slots:
     """The line in front of each pool, for one node. First come, first served, within the node."""
 
-    def __init__(self, pools: Pools, node: str) -> None:
+    def __init__(self, pools: Pools, node: str, freed: Callable[[], object]) -> None:
         self._pools = pools
         self._node = node
+        self._freed = freed
         self._lines: defaultdict[str, deque[asyncio.Event]] = defaultdict(deque)
         self._returning: dict[tuple[str, int, str], asyncio.Event] = {}
 
@@ -74,6 +75,7 @@ class Slots:
             if self._returning.get((pool, run, key)) is returned:
                 del self._returning[pool, run, key]
             self._call_next(pool)
+            self._freed()
 
     async def _take(self, pool: Pool, run: int, key: str) -> bool:
         return await self._pools.acquire(pool.name, pool.slots, node=self._node, run=run, key=key)

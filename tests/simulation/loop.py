@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterable
 from contextvars import Context, ContextVar, copy_context
 from heapq import heappop, heappush
 from itertools import count
@@ -69,16 +69,16 @@ class Process:
         if not self.dead:
             self._shelf.append(handle)
 
-    def bury(self) -> None:
-        """Throw the coroutines away without a word. The process must be dead."""
-        for task in self.tasks:
-            if not task.done():
-                task._log_destroy_pending = False  # type: ignore[attr-defined]
-                _close(task.get_coro())
-            elif not task.cancelled():
-                task.exception()  # asked for, so that nobody is told that nobody asked
-            _task_states.pop(task, None)  # else anyio remembers what never ends for ever
-        self.tasks.clear()
+
+def bury(tasks: Iterable[asyncio.Task[Any]]) -> None:
+    """Throw the coroutines of the dead away without a word."""
+    for task in tasks:
+        if not task.done():
+            task._log_destroy_pending = False  # type: ignore[attr-defined]
+            _close(task.get_coro())
+        elif not task.cancelled():
+            task.exception()  # asked for, so that nobody is told that nobody asked
+        _task_states.pop(task, None)  # else anyio remembers what never ends for ever
 
 
 def _close(coroutine: Any) -> None:

@@ -20,11 +20,12 @@ from engine.ports.store import Store
 from engine.runtime import node as node_module
 from engine.runtime.clock import SystemClock
 from engine.runtime.node import Node
+from engine.runtime.scoping import ScopedTask
 from engine.settings import NodeSettings
 from engine.stores.blobs import MemoryBlobs
 from observability.null import NullTelemetry
 from tests.simulation.flows import FLOWS, Ledger, open_ledger
-from tests.simulation.loop import OUTSIDE, Process, VirtualLoop
+from tests.simulation.loop import OUTSIDE, Process, VirtualLoop, bury
 from tests.simulation.plan import Asked, Fault, Plan
 from tests.simulation.server import LEASE, Server
 from tests.simulation.trace import Trace
@@ -165,6 +166,9 @@ class Schedule:
     def _exited(self, machine: Machine) -> None:
         if not machine.process.dead:
             left = [task for task in machine.process.tasks if not task.done()]
+            left += [
+                task for task in asyncio.all_tasks(self.loop) if _host_of(task) is machine.node and task not in left
+            ]
             if machine.process.name not in self.server.store._nodes:  # else stopped again, while it was stopping
                 self.leaks += [f"{machine.process.name} has left {task!r} behind" for task in left]
             self._gone(machine)
@@ -346,11 +350,17 @@ class Schedule:
             machine.process.kill()
         root = logging.getLogger()
         self.loop.burying = True
+        bury(asyncio.all_tasks(self.loop))  # the roots of runs among them, which are made past the loop
         for machine in self.machines:
-            machine.process.bury()
+            bury(machine.process.tasks)
+            machine.process.tasks.clear()
             handler = getattr(machine.node, "_log_handler", None)
             if handler is not None:
                 root.removeHandler(handler)
+
+
+def _host_of(task: asyncio.Task[Any]) -> object:
+    return cast("Any", task).session.host if isinstance(task, ScopedTask) else None
 
 
 class _Unwatched:
