@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import traceback
 from importlib import import_module
-from typing import Any, Final, TypedDict, cast
+from typing import Any, Final, NotRequired, TypedDict, cast
 
 from engine.model.errors import TaskFailed
 
@@ -21,6 +21,7 @@ class Failure(TypedDict):
     type: str
     message: str
     args: list[Any] | None
+    attributes: NotRequired[dict[str, Any]]
     notes: list[str]
     traceback: str
     errors: list[Failure] | None
@@ -33,10 +34,16 @@ def describe(error: BaseException) -> Failure:
     stack = "".join(traceback.format_exception(error))
     if recorded := getattr(error, "headrace_traceback", ""):
         stack = f"{recorded}\nThe exception above was recorded; it reached the flow here:\n\n{stack}"
+    args = _plain_args(error)
+    try:
+        attributes = _lost_attributes(error, args)
+    except Exception:  # noqa: BLE001 - somebody else's values: an exception without them is another one
+        args, attributes = None, {}
     return Failure(
         type=f"{kind.__module__}:{kind.__qualname__}",
         message=_told(error)[:MESSAGE_LIMIT],
-        args=_plain_args(error),
+        args=args,
+        attributes=attributes,
         notes=[str(note) for note in getattr(error, "__notes__", [])],
         traceback=stack[-TRACEBACK_LIMIT:],
         errors=[describe(member) for member in members] or None,
@@ -58,7 +65,8 @@ def rebuild(failure: Failure) -> Exception:
     """The exception a flow gets: its own class where that can be made from its arguments, TaskFailed elsewhere.
 
     The class is imported by name and called with the recorded arguments; the result counts only when it is of
-    exactly that class with exactly those arguments. `headrace_traceback` has the recorded stack.
+    exactly that class with exactly those arguments. It gets the attributes that the arguments do not tell.
+    `headrace_traceback` has the recorded stack.
     """
     error = _rebuild_group(failure) if failure.get("errors") else _rebuild_one(failure)
     if error is None:
@@ -78,8 +86,14 @@ def _rebuild_group(failure: Failure) -> Exception | None:
 def _rebuild_one(failure: Failure) -> Exception | None:
     args = failure["args"]
     kind = _find_class(failure["type"])
-    if args is None or kind is None:
-        return None
+    error = None if args is None or kind is None else _made(kind, args)
+    if error is not None:
+        vars(error).update(failure.get("attributes", {}))
+    return error
+
+
+def _made(kind: type[Exception], args: list[Any]) -> Exception | None:
+    """An exception of exactly this class with exactly these arguments; None when its constructor makes another."""
     try:
         error = kind(*args)
     except Exception:  # noqa: BLE001 - a constructor of the user's may raise anything, and then the class cannot be used
@@ -108,6 +122,31 @@ def _plain_args(error: BaseException) -> list[Any] | None:
     except (TypeError, ValueError, RecursionError):
         return None
     return args if json.loads(data) == args and len(data) <= TRACEBACK_LIMIT else None
+
+
+def _lost_attributes(error: BaseException, args: list[Any] | None) -> dict[str, Any]:
+    """The attributes that a class made from the arguments again would not have, or would have other ones.
+
+    `super().__init__(f"refused: {reason}")` in a class whose argument is the reason, for example. Raises TypeError or
+    ValueError when JSON cannot carry them.
+    """
+    if args is None or not isinstance(error, Exception) or (again := _made(type(error), args)) is None:
+        return {}
+    attributes, remade = _attributes(error), _attributes(again)
+    if attributes == remade:
+        return {}
+    data = json.dumps(attributes, allow_nan=False)
+    if json.loads(data) != attributes or len(data) > TRACEBACK_LIMIT:
+        raise ValueError("they would come back as something else")
+    return attributes
+
+
+def _attributes(error: Exception) -> dict[str, Any]:
+    return {name: value for name, value in vars(error).items() if name not in _OURS}
+
+
+_OURS: Final = frozenset({"__notes__", "headrace_traceback"})
+"""Attributes that are put on an exception after it was made."""
 
 
 def members_of(error: BaseException) -> tuple[BaseException, ...]:
