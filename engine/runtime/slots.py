@@ -6,6 +6,7 @@ import asyncio
 import logging
 from collections import defaultdict, deque
 from collections.abc import Callable, Coroutine
+from contextvars import Context
 from typing import Any, Final
 
 from engine.model.errors import Fenced, StoreError
@@ -78,9 +79,34 @@ class Slots:
             self._freed()
 
     async def _take(self, pool: Pool, run: int, key: str) -> bool:
-        return await self._pools.acquire(pool.name, pool.slots, node=self._node, run=run, key=key)
+        """Ask the store. Cancelled meanwhile, it waits for the answer.
+
+        A run that is let go may have another owner at once, who asks for the same slot: granted after that, this
+        request would take it from him.
+        """
+        asking = asyncio.get_running_loop().create_task(
+            self._pools.acquire(pool.name, pool.slots, node=self._node, run=run, key=key),
+            name=f"headrace slot of {pool.name}",
+            context=Context(),
+        )
+        try:
+            return await asyncio.shield(asking)
+        except asyncio.CancelledError:
+            await _over(asking)
+            raise
 
     def _call_next(self, name: str) -> None:
         line = self._lines.get(name)
         if line:
             line[0].set()
+
+
+async def _over(task: asyncio.Task[Any]) -> None:
+    """Wait for the end of a task, however often the waiting is cancelled; what came of it is nobody's concern."""
+    while not task.done():
+        try:
+            await asyncio.wait([task])
+        except asyncio.CancelledError:
+            continue
+    if not task.cancelled():
+        task.exception()
