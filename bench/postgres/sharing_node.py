@@ -16,7 +16,6 @@ from typing import Any
 from engine import Engine, flow, task
 from engine.cli.tuning import loop_factory, tune
 from engine.model.run import RunRecord
-from engine.runtime.node import Node
 from engine.stores.postgres import PostgresStore
 
 ENDED: list[float] = []
@@ -65,7 +64,6 @@ class Stepped:
 class Watched(PostgresStore):
     """Adds up what claims cost, until nothing is left to be claimed."""
 
-    node: Node
     drained: asyncio.Event
 
     def __init__(self, url: str) -> None:
@@ -93,7 +91,7 @@ class Watched(PostgresStore):
         return due
 
     async def _watched(self, work: Coroutine[Any, Any, Any]) -> Any:
-        steps, began, idle = Stepped(work), time.perf_counter(), not self.node.sessions
+        steps, began, idle = Stepped(work), time.perf_counter(), self.taken == len(ENDED)
         answer = await steps
         if not self.drained.is_set():
             took = time.perf_counter() - began
@@ -111,9 +109,7 @@ async def main(url: str) -> None:
     await asyncio.get_running_loop().run_in_executor(None, sys.stdin.readline)
     store = Watched(url)
     store.drained = asyncio.Event()
-    engine = Engine(store, flows=[little])
-    store.node = engine.node
-    async with engine:
+    async with Engine(store, flows=[little]) as engine:
         tune()
         await store.drained.wait()
         while len(ENDED) < store.taken or engine.node.sessions:  # noqa: ASYNC110 - the last runs end within moments
