@@ -9,6 +9,7 @@ import pytest
 
 from engine import Engine, flow, wait_for
 from engine.client import Client
+from engine.model.run import RunState
 from engine.settings import NodeSettings
 from engine.stores.blobs import MemoryBlobs
 from engine.stores.postgres import PostgresStore
@@ -31,11 +32,13 @@ async def test_a_node_is_woken_by_starts_signals_and_cancels_from_elsewhere(url:
         async with asyncio.timeout(10):
             for name in ("first", "second"):
                 run = await client.start(greeting.bind(), id=name)
+                while await run.state() is RunState.QUEUED:  # noqa: ASYNC110 - the store tells its nodes, not us
+                    await asyncio.sleep(0.005)
                 await run.signal("name", name)
                 assert await run.result() == name
             run = await client.start(greeting.bind(), id="third")
             await run.cancel("enough")
-            while (await elsewhere.find("third")).state != "cancelled":  # type: ignore[union-attr]  # noqa: ASYNC110
+            while await run.state() is not RunState.CANCELLED:  # noqa: ASYNC110 - as above
                 await asyncio.sleep(0.005)
 
 

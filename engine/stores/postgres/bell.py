@@ -18,6 +18,9 @@ _log = logging.getLogger("headrace.postgres")
 APART: Final = 0.02
 """Seconds between two rings of one process. NOTIFY makes all transactions of the server commit one by one."""
 
+QUIET: Final = 0.05
+"""Seconds without a ring after which a transaction may ring by itself."""
+
 LOOK: Final = 0.25
 """Seconds after which `changed` says True whatever was heard: looking is the truth."""
 
@@ -50,10 +53,26 @@ class Bell:
             return True
         return False
 
-    def touched(self) -> None:
-        """Something was written here that nodes may want to look at: this one and the others shall."""
+    def touched(self, *, rung: bool = False) -> None:
+        """Something was written here that nodes may want to look at: this one and the others shall.
+
+        `rung` says that the transaction itself has told the others.
+        """
         self._news()
-        self.ring()
+        if not rung:
+            self.ring()
+
+    def word(self) -> tuple[str, str] | None:
+        """What a transaction may pass to `pg_notify`; None when this process had something to tell a moment ago.
+
+        It saves who listens a round trip of ours, and is for the first of many only: transactions that notify are
+        flushed one after the other.
+        """
+        now = monotonic()
+        if self._ringing is not None or now - self._rung < QUIET:
+            return None
+        self._rung = now
+        return self._channel, self._door.name
 
     def ring(self) -> None:
         """Tell the others: at once when it has been quiet, else a little later, together with what comes till then."""

@@ -54,7 +54,7 @@ def to_run(row: Row) -> RunRecord:
 
 
 def from_new_run(run: NewRun) -> Sequence[object]:
-    """The parameters of `insert_run.sql`, but for whether the run is held in its lane."""
+    """The parameters of `insert_run.sql`, but for whether the run is held in its lane, and whom to tell what."""
     return (
         run.id,
         run.flow,

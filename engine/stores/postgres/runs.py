@@ -72,11 +72,12 @@ class PostgresRuns(Part):
 
     async def create(self, run: NewRun) -> tuple[RunRecord, bool]:
         attempts = 0
+        word = self._bell.word() if run.lane is None else None
 
         async def work(connection: Connection) -> tuple[RunRecord, bool] | None:
             nonlocal attempts
             attempts += 1
-            return await self._insert(connection, run, attempts, held=False)
+            return await self._insert(connection, run, attempts, held=False, word=word)
 
         async def into_lane(connection: Connection, _: bool) -> tuple[RunRecord, bool] | None:
             nonlocal attempts
@@ -86,13 +87,13 @@ class PostgresRuns(Part):
         while (made := await (self._db.query(work) if run.lane is None else self._db.transact(into_lane))) is None:
             pass
         if made[1]:
-            self._bell.touched()
+            self._bell.touched(rung=word is not None)
         return made
 
     async def _insert(
-        self, connection: Connection, run: NewRun, attempts: int, *, held: bool
+        self, connection: Connection, run: NewRun, attempts: int, *, held: bool, word: tuple[str, str] | None = None
     ) -> tuple[RunRecord, bool] | None:
-        row = await connection.fetchrow(self._db.sql(INSERT_RUN), *from_new_run(run), held)
+        row = await connection.fetchrow(self._db.sql(INSERT_RUN), *from_new_run(run), held, *(word or (None, None)))
         if row is not None:
             return to_run(row), True
         row = await connection.fetchrow(self._db.sql(FIND_RUN), run.id)

@@ -1,4 +1,4 @@
--- Nothing is inserted, and no number is used up, when the id is taken.
+-- Nothing is inserted, no number is used up and nobody is told when the id is taken. Nodes are told on $26, if given.
 WITH made AS (
     INSERT INTO headrace.run (
         id, flow, version, fingerprint, python, due, created, timeout, scheduled_for, trace, span, sampled,
@@ -15,4 +15,5 @@ WITH made AS (
     INSERT INTO headrace.run_tag (tag, run)
     SELECT DISTINCT tag, num FROM made CROSS JOIN unnest($18::text[]) AS given (tag)
 )
-SELECT * FROM made
+SELECT made.*, CASE WHEN $26::text IS NOT NULL THEN pg_notify($26, $27::text)::text END AS told
+FROM made
