@@ -34,6 +34,10 @@ def serve(
         list[str] | None,
         typer.Option("--flow-tag", metavar="TAG", help="Only flows with one of these tags; may be repeated."),
     ] = None,
+    health: Annotated[
+        str | None,
+        typer.Option("--health", metavar="[HOST:]PORT", help="Answer GET /livez and /readyz there; 127.0.0.1 alone."),
+    ] = None,
     log_format: Annotated[
         LogFormat, typer.Option("--log-format", help="Log lines on stderr as text or as JSON.")
     ] = LogFormat.TEXT,
@@ -52,6 +56,7 @@ def serve(
         queues=tuple(words(queue)) if queue else None,
         tags=tuple(words(tag)),
         flow_tags=frozenset(words(flow_tag)),
+        health=health,
         log_format=log_format.value,
     )
     raise typer.Exit(serve_until_stopped(duty))

@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Iterator, Sequence
+from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
 from engine import loading
 from engine.cli.exits import Exit
+from engine.cli.health import Health
 from engine.cli.log_lines import log_to_stderr
 from engine.cli.running import leave_threads
 from engine.cli.stopping import Stop
@@ -38,6 +40,7 @@ class Duty:
     queues: tuple[str, ...] | None
     tags: tuple[str, ...]
     flow_tags: frozenset[str]
+    health: str | None
     log_format: str
 
 
@@ -55,33 +58,46 @@ async def _serve(duty: Duty, flows: Sequence[Flow[..., Any]]) -> None:
     settings = NodeSettings(concurrency=duty.concurrency, queues=duty.queues, tags=duty.tags)
     engine = Engine(duty.store, flows=flows, durability=duty.durability, settings=settings)
     engine.node.telemetry = Announced(engine.node.telemetry)
-    with Stop("Stopping: runs are released; once more to kill.") as stop:
-        async with engine:
-            tune()
-            _log.info("node %s serves %s", engine.node.id, ", ".join(sorted(flow.name for flow in flows)))
-            for line in _choice(settings):
-                _log.info("%s", line)
-            _log.info("store: %s", engine.store.description)
-            for flow in flows:
-                if flow.options.on:
-                    _log.warning(
-                        "flow %s declares %s: nothing acts on triggers yet, only `headrace start` does",
-                        flow.name,
-                        ", ".join(map(described, flow.options.on)),
-                    )
-            _log.info("ready")
-            stopped = asyncio.ensure_future(stop.wait())
-            broken = asyncio.ensure_future(engine.serve())
-            try:
-                await asyncio.wait([stopped, broken], return_when=asyncio.FIRST_COMPLETED)
-                if broken.done():
-                    broken.result()
-                _log.info("stopping: %d runs in memory are released", len(engine.node.sessions))
-            finally:
-                stopped.cancel()
-                broken.cancel()
-                await asyncio.gather(stopped, broken, return_exceptions=True)
+    async with AsyncExitStack() as around:
+        health = None if duty.health is None else await around.enter_async_context(Health(engine, duty.health))
+        if health is not None:
+            _log.info("health at %s/livez and /readyz", health.url)
+        with Stop("Stopping: runs are released; once more to kill.") as stop:
+            await _until_stopped(engine, flows, stop, health)
     _log.info("stopped")
+
+
+async def _until_stopped(engine: Engine, flows: Sequence[Flow[..., Any]], stop: Stop, health: Health | None) -> None:
+    settings = engine.node.settings
+    async with engine:
+        tune()
+        _log.info("node %s serves %s", engine.node.id, ", ".join(sorted(flow.name for flow in flows)))
+        for line in _choice(settings):
+            _log.info("%s", line)
+        _log.info("store: %s", engine.store.description)
+        for flow in flows:
+            if flow.options.on:
+                _log.warning(
+                    "flow %s declares %s: nothing acts on triggers yet, only `headrace start` does",
+                    flow.name,
+                    ", ".join(map(described, flow.options.on)),
+                )
+        _log.info("ready")
+        if health is not None:
+            health.phase = "ready"
+        stopped = asyncio.ensure_future(stop.wait())
+        broken = asyncio.ensure_future(engine.serve())
+        try:
+            await asyncio.wait([stopped, broken], return_when=asyncio.FIRST_COMPLETED)
+            if broken.done():
+                broken.result()
+            _log.info("stopping: %d runs in memory are released", len(engine.node.sessions))
+        finally:
+            if health is not None:
+                health.phase = "draining"
+            stopped.cancel()
+            broken.cancel()
+            await asyncio.gather(stopped, broken, return_exceptions=True)
 
 
 def _choice(settings: NodeSettings) -> Iterator[str]:
