@@ -16,6 +16,7 @@ from engine import codeprint
 from engine.client import Client, RunHandle
 from engine.flow import Flow
 from engine.model.errors import HeadraceError, UsageError
+from engine.model.text import is_text
 from engine.ports.blobs import Blobs
 from engine.ports.clock import Clock
 from engine.ports.store import Store
@@ -148,7 +149,10 @@ def _place(flow: Flow[..., Any]) -> str:
 
 def project_root(start: Path | None = None) -> Path:
     """Where `.headrace/` lies: the nearest folder with a pyproject.toml, else the current one."""
-    here = (start or Path.cwd()).resolve()
+    try:
+        here = (start or Path.cwd()).resolve()
+    except FileNotFoundError as error:
+        raise UsageError("the current folder does not exist any more: change to another one") from error
     return next((folder for folder in (here, *here.parents) if (folder / "pyproject.toml").is_file()), here)
 
 
@@ -159,6 +163,8 @@ def default_store() -> str:
 
 def open_store(url: str, durability: Durability = "process") -> Store:
     """The store behind a URL. Nothing is opened yet. Raises UsageError for a URL that means nothing."""
+    if not is_text(url):
+        raise UsageError(f"{url!r} is not a store: it is not text in UTF-8")
     scheme, _, rest = url.partition("://")
     match scheme:
         case "memory":

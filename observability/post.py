@@ -51,6 +51,7 @@ class Post:
 
     def __init__(self, to: Destination) -> None:
         parts = urlsplit(to.url)
+        _check_text(to)
         if parts.scheme not in {"http", "https"} or not parts.hostname:
             raise ValueError(f"{to.url!r} is not an OTLP/HTTP endpoint: it should look like http://collector:4318")
         self.url = to.url
@@ -102,6 +103,16 @@ class Post:
     def close(self) -> None:
         if self._connection is not None:
             self._connection.close()
+
+
+def _check_text(to: Destination) -> None:
+    """Raises ValueError for what HTTP cannot carry."""
+    if not to.url.isascii():
+        raise ValueError(f"{to.url!r} is not an OTLP/HTTP endpoint: it has characters that are not ASCII")
+    for name, value in to.headers:
+        plain = name.isascii() and name.isprintable() and " " not in name and ":" not in name
+        if not plain or not value.isascii() or not value.isprintable():
+            raise ValueError(f"OTEL_EXPORTER_OTLP_HEADERS: {name!r} is not a header that HTTP can carry")
 
 
 def read_answer(status: int, retry_after: str | None, content: bytes) -> Answer:

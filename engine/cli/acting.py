@@ -51,10 +51,10 @@ async def send_signal(run_id: str, name: str, payload: str, store: str | None, *
 def _payload(text: str) -> Any:
     try:
         return json.loads(text)
-    except ValueError as error:
-        quoted = json.dumps(text, ensure_ascii=False)
+    except (ValueError, RecursionError) as error:
+        quoted = json.dumps(text[:200], ensure_ascii=False)
         raise UsageError(
-            f"the payload {text!r} is not JSON ({error}); a text needs double quotes: '{quoted}'"
+            f"the payload {text[:200]!r} is not JSON ({error}); a text needs double quotes: '{quoted}'"
         ) from None
 
 

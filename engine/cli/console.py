@@ -37,8 +37,11 @@ def paint(text: str, style: str, stream: TextIO | None = None) -> str:
 
 def say(text: str = "") -> None:
     """Tell the person something; scripts need not read it."""
-    sys.stderr.write(f"{text}\n")
-    sys.stderr.flush()
+    try:
+        sys.stderr.write(f"{text}\n")
+        sys.stderr.flush()
+    except OSError:
+        pass  # nobody listens, or the disk under the log is full: no reason to stop what is told about
 
 
 def warn(text: str) -> None:

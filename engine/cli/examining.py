@@ -221,8 +221,8 @@ async def _telemetry() -> Check:
             "ok",
             "sent nowhere: OTEL_EXPORTER_OTLP_ENDPOINT is not set; `headrace show RUN --trace` needs none",
         )
-    parts = urlsplit(to.url)
     try:
+        parts = urlsplit(to.url)
         port = parts.port or (443 if parts.scheme == "https" else 80)
         if parts.scheme not in ("http", "https") or not parts.hostname:
             raise ValueError("it should look like http://collector:4318")

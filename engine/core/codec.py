@@ -140,8 +140,16 @@ def _same_mappings(a: Mapping[object, object] | dict[str, Any], b: Mapping[objec
 
 def shorten(value: object, limit: int = 80) -> str:
     """A value for an error message: its type and the beginning of its repr."""
-    text = repr(value)
+    text = shown(value)
     return f"{type(value).__name__} {text if len(text) <= limit else text[:limit] + '…'}"
+
+
+def shown(value: object) -> str:
+    """The repr of a value, or why it has none: a message about it must not fail because of it."""
+    try:
+        return repr(value)
+    except Exception as error:  # noqa: BLE001 - somebody else's __repr__; Python's own refuses integers of 5,000 digits
+        return f"<{type(error).__name__} in its repr: {error}>"
 
 
 def type_name(declared: Any) -> str:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from typing import Annotated, Any, get_args, get_origin
 
 from engine.core.arguments import resolve_hints
-from engine.core.codec import Codec, type_name
+from engine.core.codec import Codec, shown, type_name
 from engine.model.errors import NotStorable, ParameterError
 
 
@@ -115,7 +115,7 @@ class Parameters:
         except ValueError as error:
             if value is self._signature.parameters[name].default:
                 return value  # `day: date = None`: the author's own, and what cannot be stored is refused later
-            raise self._misfit(name, repr(value), error) from None
+            raise self._misfit(name, shown(value), error) from None
 
     def _from_text(self, name: str, text: str) -> Any:
         codec = self._codecs()[name]
@@ -125,13 +125,13 @@ class Parameters:
             first = error
         try:
             return codec.validate(json.loads(text))
-        except ValueError:
+        except (ValueError, RecursionError):
             raise self._misfit(name, repr(text), first) from None
 
-    def _misfit(self, name: str, shown: str, error: ValueError) -> ParameterError:
+    def _misfit(self, name: str, given: str, error: ValueError) -> ParameterError:
         declared = type_name(_bare(resolve_hints(self._fn).get(name, Any)))
         return ParameterError(
-            f"flow {self.label}: the parameter `{name}` is declared as {declared}, and {shown[:80]} does not fit: "
+            f"flow {self.label}: the parameter `{name}` is declared as {declared}, and {given[:80]} does not fit: "
             f"{first_reason(error)}"
         )
 

@@ -9,7 +9,7 @@ from contextlib import closing
 
 import pytest
 
-from tests.cli.conftest import Headrace
+from tests.cli.conftest import FLOWS, Headrace
 
 FILES = {
     "broken.py": "def flow(:\n",
@@ -21,12 +21,26 @@ FILES = {
     "csv.py": "from engine import flow\n\n\n@flow\nasync def f() -> None: ...\n",
     "two.py": "from engine import flow\n\n\n@flow(name='hello')\nasync def g() -> None: ...\n",
     "own.py": "from engine import flow\n\n\n@flow\nasync def other() -> None: ...\n",
+    "deep.py": "(" * 500,
+    "endless.py": "def f():\n    f()\n\n\nf()\n",
     "notes.txt": "hello",
     "binary.py": "\x00\x01",
     "unannotated.py": "from engine import flow\n\n\n@flow\nasync def f(*args): ...\n",
 }
 
+HUGE = """
+
+@flow
+async def huge() -> int:
+    return 10**5000
+"""
+
 RUN = ("run", "flows_here.py:hello")
+
+NO_TEXT = b"\xff\xfe".decode("utf-8", "surrogateescape")
+"""What Python makes of bytes on the command line, or in the environment, that are not UTF-8."""
+
+TOO_LONG = "x" * 5000
 
 TABLE: list[tuple[Sequence[str], int, str]] = [
     ((), 2, "Usage"),
@@ -97,6 +111,32 @@ TABLE: list[tuple[Sequence[str], int, str]] = [
     (("init", "flows_here.py"), 2, "is there already"),
     (("init", "notes.txt/sub"), 2, "notes.txt"),
     (("completion", "csh"), 2, "csh"),
+    (("run", f"{TOO_LONG}.py"), 2, "File name too long"),
+    (("runs", "--store", f"sqlite:///{TOO_LONG}"), 2, "File name too long"),
+    (("run", "self.py"), 2, "there is no file self.py"),
+    (("run", "pipe.py"), 2, "there is no file pipe.py"),
+    (("run", "folder.py"), 2, "the folder folder.py has no Python file"),
+    (("run", "deep.py"), 2, "too many nested parentheses"),
+    (("run", "endless.py"), 2, "RecursionError"),
+    ((*RUN, "--id", ""), 2, "cannot be a run id"),
+    ((*RUN, "--id", "a/b"), 2, "cannot be a run id"),
+    ((*RUN, "--id", "a\x1b[31mb"), 2, "cannot be a run id"),
+    ((*RUN, "--id", TOO_LONG), 2, "cannot be a run id"),
+    (("show", NO_TEXT), 2, "is not text in UTF-8"),
+    (("runs", "--flow", NO_TEXT), 2, "is not text in UTF-8"),
+    ((*RUN, "--tag", NO_TEXT), 2, "is not text in UTF-8"),
+    ((*RUN, f"name={NO_TEXT}"), 2, "is not text in UTF-8"),
+    (("signal", "known", NO_TEXT), 2, "is not text in UTF-8"),
+    (("signal", "known", "go", "[" * 3000), 2, "is not JSON"),
+    (("run", "flows_here.py:steps", "n=1e400"), 2, "the parameter `n` is declared as int"),
+    (("run", "flows_here.py:steps", "n=NaN"), 2, "the parameter `n` is declared as int"),
+    (("run", "flows_here.py:steps", f"n={'9' * 5000}"), 2, "exceeded maximum size"),
+    (("run", "flows_here.py:steps", f"n={'[' * 3000}"), 2, "the parameter `n` is declared as int"),
+    (("run", "flows_here.py:huge"), 1, "ValueError in its repr"),
+    (("runs", "--limit", "9" * 30), 2, "less than or equal to"),
+    (("runs", "--store", "postgresql://[::1"), 2, "Invalid IPv6 URL"),
+    (("runs", "--store", "sqlite:////dev/null"), 6, "/dev/null"),
+    (("init", "/proc/here"), 2, "cannot be written"),
 ]
 
 
@@ -106,16 +146,20 @@ def prepared(tmp_path_factory: pytest.TempPathFactory) -> Headrace:
     folder = tmp_path_factory.mktemp("bad")
     for name, text in FILES.items():
         (folder / name).write_text(text)
+    (folder / "self.py").symlink_to("self.py")
+    (folder / "folder.py").mkdir()
+    os.mkfifo(folder / "pipe.py")
     with closing(sqlite3.connect(folder / "foreign.db")) as db:
         db.execute("CREATE TABLE t (a)")
         db.commit()
     headrace = Headrace(folder)
+    headrace.write("flows_here.py", FLOWS + HUGE)
     headrace("run", "flows_here.py:hello", "--id", "known")
     return headrace
 
 
 @pytest.mark.parametrize(
-    ("words", "code", "message"), TABLE, ids=[" ".join(words) or "nothing" for words, _, _ in TABLE]
+    ("words", "code", "message"), TABLE, ids=[ascii(" ".join(words))[1:61] or "nothing" for words, _, _ in TABLE]
 )
 def test_bad_input(prepared: Headrace, words: Sequence[str], code: int, message: str) -> None:
     done = prepared(*words, code=code)
@@ -136,7 +180,41 @@ def test_two_flows_of_one_name_name_both_files(prepared: Headrace) -> None:
     assert "two.py:" in done.err
 
 
-@pytest.mark.parametrize("store", ["x", "sqlite://", "postgres://x", "sqlite:////proc/here/x.db"])
+@pytest.mark.parametrize(
+    ("name", "value", "told"),
+    [
+        ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://[::1", "No telemetry: Invalid IPv6 URL"),
+        ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://h:99999999", "No telemetry: Port out of range"),
+        ("OTEL_EXPORTER_OTLP_ENDPOINT", NO_TEXT, "is not an OTLP/HTTP endpoint"),
+        ("OTEL_EXPORTER_OTLP_HEADERS", "a=b%0d%0ac:d", "is not a header that HTTP can carry"),
+        ("OTEL_EXPORTER_OTLP_HEADERS", "ä=b", "is not a header that HTTP can carry"),
+        ("OTEL_EXPORTER_OTLP_CERTIFICATE", "/nowhere.pem", "No telemetry: OTEL_EXPORTER_OTLP_CERTIFICATE"),
+        ("OTEL_TRACES_SAMPLER", "junk", ""),
+        ("HEADRACE_SPANS", "junk", ""),
+        ("COLUMNS", "0", ""),
+        ("TERM", "junk", ""),
+        ("LC_ALL", "C", ""),
+        ("HOME", "/nowhere", ""),
+        ("TMPDIR", "/nowhere", ""),
+        ("TZ", "Nowhere/Land", ""),
+    ],
+)
+def test_junk_in_the_environment_stops_no_run(prepared: Headrace, name: str, value: str, told: str) -> None:
+    to = {"OTEL_EXPORTER_OTLP_ENDPOINT": "https://127.0.0.1:1"} if name.startswith("OTEL_EXPORTER") else {}
+    done = prepared.start(*RUN, "--new", **{**to, name: value}).end()
+    assert done.code == 0, done
+    assert done.out == '"Hello, world!"\n'
+    assert told in done.err
+    assert "Traceback" not in done.err
+
+
+@pytest.mark.parametrize("endpoint", ["http://[::1", "http://h:99999999", "ftp://h", NO_TEXT])
+def test_doctor_names_an_endpoint_that_is_none(prepared: Headrace, endpoint: str) -> None:
+    done = prepared("doctor", code=1, OTEL_EXPORTER_OTLP_ENDPOINT=endpoint)
+    assert "is no OTLP/HTTP endpoint" in done.out + done.err
+
+
+@pytest.mark.parametrize("store", [NO_TEXT, "x", "sqlite://", "postgres://x", "sqlite:////proc/here/x.db"])
 def test_bad_environment(prepared: Headrace, store: str) -> None:
     for words in (RUN, ("runs",), ("start", "flows_here.py:hello"), ("doctor",)):
         done = prepared.start(*words, HEADRACE_STORE=store).end()

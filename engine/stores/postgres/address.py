@@ -29,7 +29,10 @@ class Address:
 
         Raises UsageError.
         """
-        parts = urlsplit(url)
+        try:
+            parts = urlsplit(url)
+        except ValueError as error:
+            raise UsageError(f"{url!r} is no PostgreSQL URL: {error}") from error
         if parts.scheme not in ("postgresql", "postgres"):
             raise UsageError(f"a PostgreSQL store is named by postgresql://user@host/database, not by {parts.scheme}:")
         pairs = parse_qsl(parts.query, keep_blank_values=True)

@@ -40,8 +40,8 @@ _BY_CODE: dict[int, tuple[type[StoreError], str]] = {
 }
 
 
-DRIVER_ERRORS = (sqlite3.Error, OSError, OverflowError)
-"""What SQLite, the file system and numbers of more than 64 bits raise."""
+DRIVER_ERRORS = (sqlite3.Error, OSError, OverflowError, UnicodeEncodeError)
+"""What SQLite, the file system, numbers of more than 64 bits and strings that are no text raise."""
 
 
 def is_busy(error: BaseException) -> bool:
