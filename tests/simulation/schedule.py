@@ -34,7 +34,7 @@ from tests.simulation.wire import FAIR, Wire
 PATIENCE: Final = 60.0
 """Seconds after which a schedule, which takes less than ten, is stuck."""
 
-SETTLED: Final = 1.5
+SETTLED: Final = 1.2
 """Seconds in fair weather after which everything that is to be released or rescued has been."""
 
 START: Final = 1_767_225_600 * 10**9
@@ -91,7 +91,7 @@ class Schedule:
             concurrency=plan.concurrency,
             linger=timedelta(seconds=plan.linger),
             poll=timedelta(seconds=1),
-            rescue_every=timedelta(seconds=0.5),
+            rescue_every=timedelta(seconds=0.8),
             crash_limit=50,
         )
 
@@ -169,7 +169,9 @@ class Schedule:
             left += [
                 task for task in asyncio.all_tasks(self.loop) if _host_of(task) is machine.node and task not in left
             ]
-            if machine.process.name not in self.server.store._nodes:  # else stopped again, while it was stopping
+            again = machine.process.name in self.server.store._nodes  # stopped again while it was stopping
+            mute = self.loop.time() < self.back[machine.process.name] + 1.0  # what hangs on the store was given up
+            if not again and not mute:
                 self.leaks += [f"{machine.process.name} has left {task!r} behind" for task in left]
             self._gone(machine)
 
