@@ -31,6 +31,9 @@ QUIET: Final = 12
 HURRY: Final = 200
 """Passes after which waiting for the outside world stops taking all of the processor."""
 
+POLLS: Final = 300
+"""Passes in which code of a flow runs and nothing comes of it, after which it counts as polling, and time goes on."""
+
 PATIENCE: Final = 0.1
 """Real seconds that `advance` gives to what waits for the outside world before it lets time pass all the same."""
 
@@ -101,12 +104,15 @@ class TestEngine(Engine):
         """
         deadline = asyncio.get_running_loop().time() + patience
         while True:
-            quiet = passes = 0
+            quiet = passes = polled = 0
             while quiet < QUIET:
                 await asyncio.sleep(0 if passes < HURRY else 0.001)
                 passes += 1
                 late = asyncio.get_running_loop().time() > deadline
-                at_rest = not rest.moves(self.node, self.clock) and (late or not rest.outside(self.node))
+                moves, runs = rest.moves(self.node, self.clock), rest.runs(self.node)
+                polled = polled + 1 if runs and not moves else 0
+                polls = polled > POLLS
+                at_rest = not moves and (polls or (not runs and (late or not rest.outside(self.node))))
                 quiet = quiet + 1 if at_rest else 0
             if (due := await self._script.due(self.node)) is None:
                 return

@@ -44,7 +44,12 @@ def moves(node: Node, clock: VirtualClock) -> bool:
         return True
     if len(node._stays) != len(node.sessions) or node._arriving:
         return True
-    return any(_session_moves(session) for session in node.sessions.values())
+    return any(session.closing is not None or session.delivery.pending for session in node.sessions.values())
+
+
+def runs(node: Node) -> bool:
+    """True while code of a flow can go on by itself; one that polls always can."""
+    return any(_runnable(task) for session in node.sessions.values() for task in [*session.delivery.tasks])
 
 
 def outside(node: Node) -> list[asyncio.Task[Any]]:
@@ -66,12 +71,6 @@ def hangs(task: asyncio.Task[Any], node: Node) -> bool:
         return True
     code = _innermost(task.get_coro())
     return code is not None and code.co_name not in _REAL_TIME and _file(code).endswith(_ONLY_WITHIN)
-
-
-def _session_moves(session: Session) -> bool:
-    if session.closing is not None or session.delivery.pending:
-        return True
-    return any(_runnable(task) for task in [*session.delivery.tasks])
 
 
 def _runnable(task: asyncio.Task[Any]) -> bool:

@@ -1,89 +1,74 @@
-"""One program, killed everywhere: the lives that are led, and which law is checked on which."""
+"""One program, killed everywhere: the lives that are led, on which loop, and which law is checked on which."""
 
 from __future__ import annotations
 
-from collections import Counter
-from dataclasses import dataclass, field
+import asyncio
+from collections.abc import Mapping
 from random import Random
 
-from engine.model import entry as kinds
+from engine.testing.disk import Disk
 from tests.property import laws
+from tests.property.coverage import Tally
 from tests.property.lives import Life, Plan, live
-from tests.property.trees import kinds as kinds_of
-from tests.property.trees import races
+from tests.property.trees import calls_off, races
 
-MOST_CRASHES = 12
-"""Of a program with more commits, so many are drawn; the first, the middle and the last are always among them."""
+Loops = Mapping[str, asyncio.AbstractEventLoop]
 
-
-@dataclass
-class Tally:
-    """What the programs of one test covered."""
-
-    programs: int = 0
-    wide: int = 0
-    crashes: int = 0
-    lives: int = 0
-    without_race: int = 0
-    parked: int = 0
-    constructs: Counter[str] = field(default_factory=Counter[str])
-    happened: Counter[str] = field(default_factory=Counter[str])
+KILLED_AGAIN = 2
+"""Of the lives that resume a program, so many are killed again, at a commit that the dice choose."""
 
 
-async def check(plan: Plan, seed: str, tally: Tally) -> None:
-    """Lead the lives of one program and check the laws. Raises Broken."""
-    dice = Random(seed)
-    first = await live(plan, f"{seed} first")
-    laws.check_one_life(first)
-    count(plan, first, tally)
-    crashes = first.alive
-    for number in drawn(len(crashes), dice):
-        disk = crashes[number]
-        second = await live(plan, f"{seed} {number}", disk)
-        tally.lives += 1
-        tally.crashes += 1
-        laws.check_resumed(first, disk, second)
-        if plan.cancel is None and not races(plan.tree):
-            laws.check_same(first, second)
-        if number == len(crashes) - 1:
-            laws.check_complete(first, second)
-            continue
-        await kill_again(plan, f"{seed} {number}", second, dice, tally)
+class Program:
+    """A program and the lives it is led through. Each life draws its loop, so that journals change loops as well."""
 
+    def __init__(self, plan: Plan, seed: str, loops: Loops, tally: Tally) -> None:
+        self.plan = plan
+        self.seed = seed
+        self.loops = loops
+        self.tally = tally
+        self.dice = Random(seed)
+        self._loop = ""
 
-async def kill_again(plan: Plan, seed: str, second: Life, dice: Random, tally: Tally) -> None:
-    """A resumed run is killed once more, somewhere, and its complete journal is replayed."""
-    whole = await live(plan, f"{seed} whole", second.alive[-1])
-    laws.check_resumed(second, second.alive[-1], whole)
-    laws.check_complete(second, whole)
-    tally.lives += 1
-    later = second.alive[1:-1]
-    if not later:
-        return
-    disk = dice.choice(later)
-    third = await live(plan, f"{seed} third", disk)
-    laws.check_resumed(second, disk, third)
-    tally.lives += 1
-    tally.crashes += 1
+    def check(self) -> None:
+        """Lead the lives and check the laws. Raises Broken."""
+        first = self.live("first")
+        laws.check_one_life(first)
+        self.tally.count(first)
+        crashes = first.alive
+        again = self.dice.sample(range(len(crashes) - 1), min(KILLED_AGAIN, len(crashes) - 1))
+        for number, disk in enumerate(crashes):
+            second = self.live(f"{number}", disk)
+            self.tally.crashes += 1
+            self.check_resumed(first, disk, second)
+            if disk is crashes[-1]:
+                laws.check_complete(first, second)
+            elif number in again:
+                self.kill_again(number, second)
 
+    def live(self, name: str, disk: Disk | None = None) -> Life:
+        """Lead a life, on a loop that the dice choose."""
+        before, self._loop = self._loop, self.dice.choice([*self.loops])
+        self.tally.lives[self._loop] += 1
+        self.tally.moved += disk is not None and before != self._loop
+        return self.loops[self._loop].run_until_complete(live(self.plan, f"{self.seed} {name}", disk))
 
-def drawn(crashes: int, dice: Random) -> list[int]:
-    """Numbers of the commits after which the process is killed."""
-    if crashes <= MOST_CRASHES:
-        return list(range(crashes))
-    always = {0, crashes // 2, crashes - 1}
-    others = [number for number in range(crashes) if number not in always]
-    return sorted({*always, *dice.sample(others, MOST_CRASHES - len(always))})
+    def check_resumed(self, before: Life, disk: Disk, after: Life) -> None:
+        """The laws of a life that began with the disk of another."""
+        laws.check_resumed(before, disk, after)
+        if self.plan.cancel is not None or races(self.plan.tree):
+            return
+        laws.check_same(before, after)
+        self.tally.unraced += 1
+        if not calls_off(self.plan.tree):
+            laws.check_nothing_orphaned(disk, after)
+            self.tally.orphans += 1
 
-
-def count(plan: Plan, life: Life, tally: Tally) -> None:
-    """What this program covered."""
-    tally.programs += 1
-    tally.lives += 1
-    tally.wide += life.world.most >= 8
-    tally.without_race += not races(plan.tree) and plan.cancel is None
-    tally.parked += any(len(stays) > 1 for stays in life.world.stays.values())
-    tally.constructs.update(kinds_of(plan.tree).keys())
-    for line in life.end.lines():
-        tally.happened[f"{line.kind} {line.outcome}"] += line.kind != kinds.STARTED
-    tally.happened[f"run {life.outcome[0]}"] += 1
+    def kill_again(self, number: int, second: Life) -> None:
+        """A resumed run is killed once more, somewhere, and its complete journal is replayed."""
+        whole = self.live(f"{number} whole", second.alive[-1])
+        self.check_resumed(second, second.alive[-1], whole)
+        laws.check_complete(second, whole)
+        if later := second.alive[1:-1]:
+            disk = self.dice.choice(later)
+            self.check_resumed(second, disk, self.live(f"{number} third", disk))
+            self.tally.crashes += 1

@@ -16,8 +16,8 @@ L5  Without a crash nothing is executed twice, and a run that leaves memory and 
 L6  An attempt has the same idempotency key in every life.
 L7  A run never diverges from its own journal, and never gets stuck.
 L8  A run does not end before the child runs that it started.
-L9  What was executing when the process died, in a program that calls nothing off, is asked for again: no effect is
-    orphaned, since it began only after all that led to it was on the disk.
+L9  What was executing when the process died, in a program that calls nothing off and races nothing, is asked for
+    again: no effect is orphaned, since it began only after all that led to it was on the disk.
 """
 
 # Programs are trees of plain lists, so what is taken out of them has no type that a checker could know.
@@ -34,10 +34,7 @@ from engine.model import entry as kinds
 from engine.model.run import ENDED
 from engine.testing.disk import Disk
 from tests.property.lives import Life
-from tests.property.world import Seen
-
-CALLS_OFF = frozenset({"race", "cancel", "timeout", "group", "anyio", "map", "stream", "pipe", "spawn"})
-"""Kinds that may cancel what runs in them; the end of a flow cancels what a `gather` or a `spawn` left behind."""
+from tests.property.world import Seen, Snapshot
 
 
 class Broken(AssertionError):
@@ -62,7 +59,7 @@ def failed_attempts(disk: Disk) -> set[tuple[str, str, int]]:
 
 def check_one_life(life: Life) -> None:
     """L5, L7 and L8."""
-    if life.outcome[0] == "RunDiverged":
+    if life.outcome[0] in {"RunDiverged", "stuck"}:
         raise Broken(f"L7: {life.outcome[1]}")
     twice = [one for one in set(life.world.executed) if life.world.executed.count(one) > 1]
     if twice:
@@ -75,6 +72,12 @@ def check_one_life(life: Life) -> None:
             check_again(f"L5: run {run}, back from leaving memory", before, after)
 
 
+def before_of(disk: Disk) -> Snapshot:
+    """What its life knew when the disk was written."""
+    note: Snapshot = disk.note
+    return note
+
+
 def check_resumed(before: Life, disk: Disk, after: Life) -> None:
     """L1, L2, L6 and what holds for any life."""
     check_one_life(after)
@@ -84,7 +87,7 @@ def check_resumed(before: Life, disk: Disk, after: Life) -> None:
             raise Broken(
                 f"L1: recorded ({done.get((run, key), 'failed')}) and executed again: {run} {key} attempt {attempt}"
             )
-    for run, seen in (disk.note or {}).items():
+    for run, seen in before_of(disk).seen.items():
         record = disk.run(run)
         if record is not None and record.state not in ENDED and after.world.stays[run]:
             check_again(f"L2: run {run}", list(seen), after.world.stays[run][0])
@@ -117,13 +120,13 @@ def check_same(before: Life, after: Life) -> None:
         raise Broken(f"L4: no race, and yet\n- {before.outcome}\n+ {after.outcome}")
 
 
-def check_nothing_orphaned(begun: set[tuple[str, str]], disk: Disk, after: Life) -> None:
-    """L9; `begun` are the steps executed before the disk was written."""
+def check_nothing_orphaned(disk: Disk, after: Life) -> None:
+    """L9."""
     again = {(run, key) for run, key, _ in after.world.executed}
     ended = {row.record.id for row in disk.rows.values() if row.record.state in ENDED}
     names = {num: row.record.id for num, row in after.end.rows.items()}
     final = {(names[line.run], line.key) for line in after.end.lines() if line.kind == kinds.TASK}
-    lost = [step for step in begun - again - final if step[0] not in ended]
+    lost = [step for step in before_of(disk).begun - again - final if step[0] not in ended]
     if lost:
         raise Broken(f"L9: executed before the crash, never asked for after it: {lost}")
 

@@ -13,14 +13,15 @@ from engine.model.errors import RunError
 from engine.model.run import ENDED
 from engine.testing.disk import Disk, RememberingStore
 from tests.property.program import child, program
-from tests.property.world import Seen, World, enter
+from tests.property.world import Snapshot, World, enter
 
 RUN = "it"
 
-STUCK = 60.0
+STUCK = 15.0
 """Real seconds after which a life, which takes a few thousandths of one, is given up."""
 
-SIGNALS = {"go": ["go 1", "go 2", "go 3"], "stop": ["stop 1", "stop 2"]}
+SIGNALS = {name: [f"{name} {number}" for number in range(100)] for name in ("go", "stop")}
+"""More than any program waits for."""
 
 
 @dataclass(frozen=True)
@@ -61,7 +62,7 @@ async def live(plan: Plan, seed: str, disk: Disk | None = None) -> Life:
     )
     commits = count()
 
-    def note() -> dict[str, tuple[Seen, ...]]:
+    def note() -> Snapshot:
         if next(commits) == plan.cancel and disk is None:
             engine.node.background(cancel(engine), "cancel")
         return world.snapshot()
@@ -75,6 +76,8 @@ async def live(plan: Plan, seed: str, disk: Disk | None = None) -> Life:
         try:
             async with asyncio.timeout(STUCK):
                 outcome: tuple[str, Any] = ("returned", await run.result())
+        except TimeoutError:
+            outcome = ("stuck", f"nothing moved for {STUCK} s")
         except RunError as error:
             outcome = (type(error).__name__, str(error))
         end = store.disk()

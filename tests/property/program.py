@@ -18,132 +18,11 @@ from typing import Any
 
 import anyio
 
-from engine import (
-    PermanentError,
-    Retry,
-    RetryLater,
-    TaskFailed,
-    current,
-    flow,
-    now,
-    random,
-    sleep,
-    task,
-    timeout,
-    uuid,
-    wait_for,
-)
+from engine import flow, now, random, sleep, sleep_until, timeout, uuid, wait_for
+from tests.property.steps import CAUGHT, EXPECTED, STEPS, digest, large, picky, work
 from tests.property.world import world
 
 Node = list[Any]
-
-
-class Rejected(Exception):
-    """An exception that can be rebuilt from its arguments."""
-
-
-class Unkempt(Exception):
-    """One that cannot, so that flows meet TaskFailed."""
-
-    def __init__(self, *, why: str) -> None:
-        super().__init__(why)
-
-
-RAISED: dict[str, Callable[[str], Exception]] = {
-    "value": ValueError,
-    "key": KeyError,
-    "rejected": Rejected,
-    "unkempt": lambda why: Unkempt(why=why),
-}
-CAUGHT: dict[str, type[Exception]] = {
-    "value": ValueError,
-    "key": KeyError,
-    "rejected": Rejected,
-    "unkempt": TaskFailed,
-    "group": ExceptionGroup,
-    "late": TimeoutError,
-}
-EXPECTED = (ValueError, KeyError, Rejected, TaskFailed, ExceptionGroup, TimeoutError, PermanentError)
-
-
-@task
-async def work(label: str) -> str:
-    await world().work()
-    return label
-
-
-@task
-async def slow(label: str) -> str:
-    await world().work(slow=True)
-    return label
-
-
-@task(key=lambda label: f"named {label}")
-async def named(label: str) -> str:
-    await world().work()
-    return label
-
-
-@task(pure=True)
-async def pure(label: str) -> str:
-    await world().work()
-    return label
-
-
-@task
-async def fail(label: str, kind: str) -> str:
-    await world().work()
-    raise RAISED[kind](label)
-
-
-@task
-async def picky(label: str) -> str:
-    await world().work()
-    if label == "c":
-        raise ValueError(label)
-    return label
-
-
-@task(retry=Retry(attempts=3, delay=timedelta(seconds=1), on=(ValueError,)))
-async def flaky(label: str, fails: int) -> str:
-    await world().work()
-    if current().attempt <= fails:
-        raise ValueError(label)
-    return label
-
-
-@task(retry=Retry(attempts=3))
-async def stubborn(label: str, fails: int) -> str:
-    await world().work()
-    if current().attempt <= fails:
-        raise RetryLater("later", after=timedelta(seconds=2)) if label < "c" else PermanentError(label)
-    return label
-
-
-@task
-async def large(label: str) -> list[str]:
-    await world().work()
-    return [label * 10] * 1000
-
-
-@task
-async def digest(parts: list[str]) -> int:
-    await world().work()
-    return sum(map(len, parts))
-
-
-@task
-async def outer(label: str, depth: int) -> list[Any]:
-    """Tasks in a task: side by side, one after the other, one that fails, and deeper ones."""
-    await world().work()
-    beside: list[Any] = [*await asyncio.gather(work(label), work(label), work(f"{label}+"))]
-    try:
-        await fail(label, "value")
-    except ValueError as error:
-        beside.append(error.args[0])
-    if depth:
-        beside.append(await outer(label, depth - 1))
-    return beside
 
 
 @flow
@@ -171,6 +50,7 @@ async def program(tree: list[Any], lenient: bool) -> list[Any]:
 async def act(node: Node) -> Any:
     """What a node comes to."""
     kind, *rest = node
+    world().met[kind] += 1
     value = await ACTS[kind](*rest)
     world().saw(kind, value)
     return value
@@ -178,7 +58,10 @@ async def act(node: Node) -> Any:
 
 def branch(node: Node) -> Coroutine[Any, Any, Any]:
     """A node as a coroutine for another asyncio task; a bare step is the task's own coroutine."""
-    return work(node[1]) if node[0] == "bare" else act(node)
+    if node[0] != "bare":
+        return act(node)
+    world().met["bare"] += 1
+    return work(node[1])
 
 
 def shown(outcome: Any) -> Any:
@@ -198,6 +81,7 @@ def outcome(done: asyncio.Future[Any]) -> Any:
 
 
 async def act_step(name: str, *arguments: Any) -> Any:
+    world().met[name] += 1
     return await STEPS[name](*arguments)
 
 
@@ -210,6 +94,7 @@ async def act_seq(nodes: list[Node]) -> list[Any]:
 
 
 async def act_gather(nodes: list[Node], collect: bool) -> list[Any]:
+    world().met["gather, collecting" if collect else "gather, raising"] += 1
     results = await asyncio.gather(*map(branch, nodes), return_exceptions=collect)
     return [shown(result) for result in results]
 
@@ -240,6 +125,7 @@ async def act_race(nodes: list[Node], losers: str) -> list[Any]:
     tasks = [asyncio.ensure_future(branch(node)) for node in nodes]
     done, pending = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
     order: list[int] = []
+    world().met["several won"] += len(done) > 1
     while done:
         order.append(tasks.index(done.pop()))
     world().saw("won", *order)
@@ -270,6 +156,7 @@ async def act_catch(kinds: list[str], node: Node) -> list[Any]:
     try:
         return ["fine", await act(node)]
     except tuple(CAUGHT[kind] for kind in kinds) as error:
+        world().met[f"caught {type(error).__name__}"] += 1
         return ["caught", shown(error)]
 
 
@@ -278,7 +165,35 @@ async def act_cancel(victim: Node, trigger: Node) -> list[Any]:
     first = await act(trigger)
     running.cancel()
     await asyncio.wait([running])
+    world().met["cancelled"] += running.cancelled()
     return [first, outcome(running)]
+
+
+async def act_shield(protected: Node, trigger: Node) -> list[Any]:
+    """Whoever waits is cancelled; what it waits for goes on."""
+    inner = asyncio.create_task(branch(protected))
+
+    async def waits() -> Any:
+        return await asyncio.shield(inner)
+
+    waiting = asyncio.create_task(waits())
+    first = await act(trigger)
+    world().met["shield held"] += not inner.done()
+    waiting.cancel()
+    await asyncio.wait([waiting, inner])
+    return [first, outcome(waiting), outcome(inner)]
+
+
+async def act_wait(nodes: list[Node], until: str) -> list[Any]:
+    """All of them, or as many as there are until one fails; the rest is awaited then."""
+    world().met[f"wait {until}"] += 1
+    tasks = [asyncio.create_task(branch(node)) for node in nodes]
+    done, pending = await asyncio.wait(tasks, return_when=until)
+    first = sorted(map(tasks.index, done))
+    world().saw("done", *first)
+    if pending:
+        await asyncio.wait(pending)
+    return [first, *map(outcome, tasks)]
 
 
 async def act_spawn(aside: Node, node: Node) -> Any:
@@ -347,12 +262,18 @@ async def act_timeout(seconds: float, node: Node) -> list[Any]:
         async with timeout(seconds):
             return ["in time", await act(node)]
     except TimeoutError:
+        world().met["too late"] += 1
         return ["too late"]
 
 
 async def act_sleep(seconds: float) -> str:
     await sleep(seconds)
     return "slept"
+
+
+async def act_until(seconds: float) -> str:
+    await sleep_until(now() + timedelta(seconds=seconds))
+    return "slept until"
 
 
 async def act_signal(name: str, seconds: float | None) -> str:
@@ -374,6 +295,7 @@ async def act_now() -> list[str]:
 
 
 async def act_map(labels: list[str], concurrency: int, errors: str) -> list[Any]:
+    world().met[f"map {errors}"] += 1
     if errors == "collect":
         return [shown(each) for each in await picky.map(labels, concurrency=concurrency, errors="collect")]
     return await picky.map(labels, concurrency=concurrency)
@@ -406,17 +328,6 @@ async def act_large(label: str) -> list[Any]:
     parts = await large(label)
     return [len(parts), await digest(parts)]
 
-
-STEPS: dict[str, Callable[..., Coroutine[Any, Any, Any]]] = {
-    "work": work,
-    "slow": slow,
-    "named": named,
-    "pure": pure,
-    "fail": fail,
-    "flaky": flaky,
-    "stubborn": stubborn,
-    "outer": outer,
-}
 
 ACTS: dict[str, Callable[..., Coroutine[Any, Any, Any]]] = {
     name.removeprefix("act_"): act for name, act in list(globals().items()) if name.startswith("act_")

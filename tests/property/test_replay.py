@@ -2,58 +2,50 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
-from collections.abc import Callable, Iterator
-from typing import Any
 
 import pytest
-import uvloop
-from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis import strategies as st
 
-from tests.property.checking import Tally, check
+from tests.property.checking import Loops, Program
+from tests.property.coverage import Tally
 from tests.property.lives import Plan
-from tests.property.trees import SMALL, WIDE
+from tests.property.trees import SMALL, WIDE, plans
 
-PROGRAMS = int(os.environ.get("PROGRAMS", "500"))
+PROGRAMS = int(os.environ.get("PROGRAMS", "2000"))
+"""How many programs are made in all."""
 
-LOOPS: dict[str, Callable[[], asyncio.AbstractEventLoop]] = {
-    "asyncio": asyncio.new_event_loop,
-    "uvloop": uvloop.new_event_loop,
-}
+BATCHES = {"small": (SMALL, 0.38), "wide": (WIDE, 0.62)}
+"""The kinds of trees, and their share: more wide ones than half, since not each of them gets wide."""
 
-
-def plans(trees: st.SearchStrategy[list[Any]]) -> st.SearchStrategy[Plan]:
-    some = st.one_of(st.none(), st.none(), st.none(), st.none(), st.none(), st.integers(2, 9))
-    return st.builds(Plan, tree=trees, lenient=st.booleans(), linger=st.sampled_from([True, True, False]), cancel=some)
-
-
-@pytest.fixture(params=LOOPS)
-def loop(request: pytest.FixtureRequest) -> Iterator[asyncio.AbstractEventLoop]:
-    made = LOOPS[request.param]()
-    yield made
-    made.close()
+PARTS = 2
+"""Each batch is made in so many parts, so that a failure is found, and told, sooner."""
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(600)
-@pytest.mark.parametrize("trees", [SMALL, WIDE], ids=["small", "wide"])
-def test_programs_survive_being_killed_everywhere(
-    loop: asyncio.AbstractEventLoop, trees: st.SearchStrategy[list[Any]]
-) -> None:
-    tally = Tally()
+@pytest.mark.timeout(1500)
+@pytest.mark.parametrize("part", range(PARTS))
+@pytest.mark.parametrize("batch", BATCHES)
+def test_programs_survive_being_killed_everywhere(loops: Loops, tally: Tally, batch: str, part: int) -> None:
+    trees, share = BATCHES[batch]
 
     @settings(
         phases=[Phase.generate] if "FAST" in os.environ else list(Phase),
-        max_examples=PROGRAMS,
-        derandomize=True,
+        max_examples=max(1, round(PROGRAMS * share / PARTS)),
         database=None,
         suppress_health_check=[*HealthCheck],  # pyright: ignore[reportArgumentType] - its metaclass is what iterates
     )
-    @given(plan=plans(trees), seed=st.integers(0, 2**32))
-    def every(plan: Plan, seed: int) -> None:
-        loop.run_until_complete(check(plan, str(seed), tally))
+    @seed(f"{batch} {part}")
+    @given(plan=plans(trees), number=st.integers(0, 2**32))
+    def every(plan: Plan, number: int) -> None:
+        Program(plan, str(number), loops, tally).check()
 
     every()
-    print(tally)
+
+
+@pytest.mark.slow
+def test_each_construct_was_covered(tally: Tally) -> None:
+    """Comes after the programs, and counts all of them; run alone it has nothing to count."""
+    assert tally.programs >= PROGRAMS - PARTS, "run the whole file: this counts what the programs before it covered"
+    assert not tally.missing()

@@ -12,6 +12,8 @@ from typing import Any
 
 from hypothesis import strategies as st
 
+from tests.property.lives import Plan
+
 Node = list[Any]
 
 LABELS = st.sampled_from("abc")
@@ -50,13 +52,29 @@ STEPS = st.one_of(
     _step("flaky", LABELS, st.integers(0, 3)),
     _step("stubborn", LABELS, st.integers(0, 3)),
     _step("outer", LABELS, st.integers(0, 1)),
+    _step("hasty", LABELS),
+    _step("pooled", LABELS),
+    _step("in_thread", LABELS),
 )
+
+_FAILING = st.tuples(FAILURES, LABELS).map(lambda drawn: ["step", "fail", drawn[1], drawn[0]])
+
+CAUGHT = st.one_of(
+    _FAILING.map(lambda failing: ["catch", [failing[3]], failing]),
+    st.tuples(_FAILING, st.lists(WORK, max_size=2)).map(
+        lambda drawn: ["catch", ["group"], ["group", [drawn[0], *drawn[1]]]]
+    ),
+    st.sampled_from([3, 60]).map(lambda seconds: ["catch", ["late"], ["signal", "never", seconds]]),
+)
+"""Exceptions that are caught by the type that they have."""
 
 LEAVES = st.one_of(
     STEPS,
     STEPS,
     STEPS,
+    CAUGHT,
     _node("sleep", SECONDS),
+    _node("until", SECONDS),
     _node("signal", st.sampled_from(["go", "stop"]), st.sampled_from([None, 3, 60])),
     _node("uuid"),
     _node("now"),
@@ -78,8 +96,10 @@ def _forks(inside: st.SearchStrategy[Node]) -> st.SearchStrategy[Node]:
         _node("anyio", some),
         _node("race", some, st.sampled_from(["cancel", "drain", "leave"])),
         _node("completed", some),
+        _node("wait", some, st.sampled_from(["FIRST_EXCEPTION", "ALL_COMPLETED"])),
         _node("catch", CATCHES, inside),
         _node("cancel", inside, WORK),
+        _node("shield", inside, WORK),
         _node("spawn", inside, inside),
         _node("child", inside),
         _node("gate", inside, some),
@@ -89,10 +109,20 @@ def _forks(inside: st.SearchStrategy[Node]) -> st.SearchStrategy[Node]:
     )
 
 
-SMALL = st.recursive(LEAVES, _forks, max_leaves=6)
+_ANY = st.recursive(LEAVES, _forks, max_leaves=5)
 
-_FIRST = st.one_of(WORK, WORK, st.tuples(WORK, LEAVES).map(lambda pair: ["seq", [*pair]]))
-_MANY = st.lists(_FIRST, min_size=8, max_size=10)
+RACES = _node("race", st.lists(WORK, min_size=3, max_size=8), st.sampled_from(["cancel", "drain", "leave"]))
+"""Races that several may win at once."""
+
+CANCELS = st.tuples(st.sampled_from(["slow", "hasty"]), LABELS, WORK, st.lists(WORK, min_size=2, max_size=5)).map(
+    lambda drawn: ["gather", [["cancel", ["step", drawn[0], drawn[1]], drawn[2]], ["seq", drawn[3]]], True]
+)
+"""One branch calls off what takes its time to end; another one goes on meanwhile."""
+
+SMALL = st.one_of(_forks(_ANY), _forks(_ANY), _forks(_ANY), _forks(_ANY), RACES, CANCELS)
+
+_FIRST = st.one_of(WORK, WORK, WORK, WORK, st.tuples(WORK, LEAVES).map(lambda pair: ["seq", [*pair]]))
+_MANY = st.lists(_FIRST, min_size=9, max_size=11)
 
 WIDE = st.one_of(
     _node("gather", _MANY, st.booleans()),
@@ -100,14 +130,22 @@ WIDE = st.one_of(
     _node("anyio", _MANY),
     _node("race", _MANY, st.sampled_from(["cancel", "drain", "leave"])),
     _node("completed", _MANY),
+    _node("wait", _MANY, st.sampled_from(["FIRST_EXCEPTION", "ALL_COMPLETED"])),
     st.tuples(_MANY, SMALL).map(lambda drawn: ["gather", [*drawn[0], drawn[1]], True]),
     st.tuples(SMALL, _MANY).map(
-        lambda drawn: ["seq", [["catch", ["value", "key", "rejected"], drawn[0]], ["group", drawn[1]]]]
+        lambda drawn: ["seq", [["catch", ["value", "key", "rejected", "unkempt"], drawn[0]], ["group", drawn[1]]]]
     ),
 )
 """Eight or more steps side by side."""
 
-RACING = frozenset({"race", "completed", "cancel", "timeout", "spawn", "pipe", "anyio", "sequences"})
+
+def plans(trees: st.SearchStrategy[Node]) -> st.SearchStrategy[Plan]:
+    """Programs with what is done to them from outside; one in six is cancelled."""
+    some = st.one_of(st.none(), st.none(), st.none(), st.none(), st.none(), st.integers(2, 9))
+    return st.builds(Plan, tree=trees, lenient=st.booleans(), linger=st.sampled_from([True, True, False]), cancel=some)
+
+
+RACING = frozenset({"race", "completed", "cancel", "timeout", "spawn", "pipe", "anyio", "sequences", "wait", "shield"})
 """Kinds whose value depends on who is quicker."""
 
 
@@ -139,6 +177,15 @@ def races(tree: Node) -> bool:
     A failure makes a race of every group it may break up; a second signal of one name is taken by whoever asks first.
     """
     found = kinds(tree)
-    failing = found["fail"] + found["flaky"] + found["stubborn"] + found["map"]
+    failing = found["fail"] + found["flaky"] + found["stubborn"] + found["hasty"] + found["map"]
     waiting = found["signal"]
     return bool(RACING & found.keys()) or failing > 0 or waiting > 1
+
+
+CALLS_OFF = frozenset({"race", "cancel", "timeout", "group", "anyio", "map", "stream", "pipe", "spawn", "shield"})
+"""Kinds that may cancel what runs in them; the end of a flow cancels what a `gather` or a `spawn` left behind."""
+
+
+def calls_off(tree: Node) -> bool:
+    """True when something in the program may be cancelled before it has ended."""
+    return bool(CALLS_OFF & kinds(tree).keys())

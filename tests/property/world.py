@@ -17,9 +17,20 @@ from engine import current, sleep
 Seen = tuple[Any, ...]
 
 
+@dataclass(frozen=True)
+class Snapshot:
+    """What was known in a life when a disk of it was written."""
+
+    seen: dict[str, tuple[Seen, ...]]
+    begun: frozenset[tuple[str, str]]
+
+
 @dataclass
 class World:
-    """What one life did. `stays` has, for each run and each time it was called from the top, what its code saw."""
+    """What one life did. `stays` has, for each run and each time it was called from the top, what its code saw.
+
+    `met` counts the constructs that the code came to; `most` is how many steps of one run were executing at once.
+    """
 
     seed: str
     executed: list[tuple[str, str, int]] = field(default_factory=list[tuple[str, str, int]])
@@ -27,6 +38,7 @@ class World:
     stays: defaultdict[str, list[list[Seen]]] = field(default_factory=lambda: defaultdict(list))
     running: Counter[str] = field(default_factory=Counter[str])
     most: int = 0
+    met: Counter[str] = field(default_factory=Counter[str])
 
     def began(self) -> None:
         """A flow is called from the top."""
@@ -36,11 +48,16 @@ class World:
         """The code of a flow has learned something."""
         self.stays[current().run_id][-1].append(what)
 
-    async def work(self, *, slow: bool = False) -> None:
-        """Be executed: write it down, and take as long as the dice say, also when it is called off."""
+    def executing(self) -> None:
+        """A body is executed: write down whose."""
         me = current()
         self.executed.append((me.run_id, me.key, me.attempt))
         self.idempotency[me.run_id, me.key] = me.idempotency_key
+
+    async def work(self, *, slow: bool = False) -> None:
+        """Be executed, and take as long as the dice say, also when it is called off."""
+        me = current()
+        self.executing()
         self.running[me.run_id] += 1
         self.most = max(self.most, self.running[me.run_id])
         dice = Random(f"{self.seed}|{me.run_id}|{me.key}|{me.attempt}")
@@ -60,9 +77,10 @@ class World:
         finally:
             self.running[me.run_id] -= 1
 
-    def snapshot(self) -> dict[str, tuple[Seen, ...]]:
-        """What each run has seen in its present stay."""
-        return {run: tuple(stays[-1]) for run, stays in self.stays.items() if stays}
+    def snapshot(self) -> Snapshot:
+        """What each run has seen in its present stay, and which steps were executed in this life."""
+        seen = {run: tuple(stays[-1]) for run, stays in self.stays.items() if stays}
+        return Snapshot(seen, frozenset((run, key) for run, key, _ in self.executed))
 
 
 _now: list[World] = []

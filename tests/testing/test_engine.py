@@ -157,6 +157,24 @@ async def test_what_is_real_is_waited_for() -> None:
         assert engine.time() == testing.START
 
 
+@task
+async def an_hour() -> None:
+    await sleep(timedelta(hours=1))
+
+
+@flow
+async def polls() -> str:
+    waiting = asyncio.create_task(an_hour())
+    while not waiting.done():
+        await asyncio.sleep(0)
+    return "seen"
+
+
+async def test_time_goes_on_under_code_that_polls() -> None:
+    async with testing.engine(flows=[polls]) as engine:
+        assert await asyncio.wait_for(engine.run(polls.bind()), 20) == "seen"
+
+
 async def test_signals_by_script() -> None:
     async with testing.engine(flows=[approved], signals={"approve": ["ann", "bob"]}) as engine:
         assert await engine.run(approved.bind()) == ["ann", "bob"]
