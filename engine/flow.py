@@ -148,7 +148,8 @@ def flow(
     name           what runs, traces and commands call it; the function's name by default
     on             the triggers that start it
     timeout        for the whole run, waiting included, counted from its first start; RunTimeout is its failure
-    version        for people and `upgrade-check`; the code's own fingerprint is kept besides
+    version        a new one for code that would not replay old runs: while nodes of both run, each goes on with its own
+                   runs. The code's own fingerprint is kept besides, for people and `upgrade-check`
     tags           for people
     on_divergence  what to do when replay asks for something else than was recorded: "stop" with a diff, "rerun"
                    what differs, or "reuse" the record that stands in its place

@@ -155,7 +155,7 @@ async def _inside(client: Client) -> AsyncGenerator[Check]:
     for node in nodes:
         what = f"node {node.id} on {node.host}, up {times.rough(time.time_ns() - node.started)}"
         if node.alive:
-            yield Check("nodes", "ok", f"{what}, serves {', '.join(node.flows)}{_duty(node)}")
+            yield Check("nodes", "ok", f"{what}, serves {_served(node)}{_duty(node)}")
         else:
             yield Check("nodes", "warn", f"{what}, has died; the next node takes over its runs")
     if not nodes:
@@ -183,6 +183,12 @@ async def _inside(client: Client) -> AsyncGenerator[Check]:
         yield Check("clock", "warn", text)
     else:
         yield Check("clock", "ok", f"{times.iso(time.time_ns())}, behind no run")
+
+
+def _served(node: NodeRecord) -> str:
+    versions = node.versions or ("1",) * len(node.flows)
+    pairs = zip(node.flows, versions, strict=True)
+    return ", ".join(name if version == "1" else f"{name} (version {version})" for name, version in pairs)
 
 
 def _duty(node: NodeRecord) -> str:

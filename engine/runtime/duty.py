@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from engine.flow import Flow
@@ -31,9 +31,32 @@ def record_of(
     )
 
 
-def takes_of(flows: Mapping[str, Flow[..., Any]], settings: NodeSettings, *, named: bool) -> Takes:
-    """What a node claims. One that is there for `named` runs alone takes those wherever they belong."""
+def takes_of(
+    flows: Mapping[str, Flow[..., Any]],
+    settings: NodeSettings,
+    *,
+    named: bool,
+    others: Iterable[NodeRecord] = (),
+) -> Takes:
+    """What a node claims. One that is there for `named` runs alone takes those wherever they belong.
+
+    A run goes on where the version is that it was started with, or has last gone on with, as long as one of the
+    `others` has that version: only where there is none is it another one's, which then finds out by replay.
+    """
     pools = {name: flow.options.pool for name, flow in flows.items() if flow.options.pool is not None}
     if named:
         return Takes(tags=None, pools=pools)
-    return Takes(queues=settings.queues, tags=settings.tags, pools=pools)
+    elsewhere = {
+        (name, version)
+        for node in others
+        if node.alive and _takes_as_much(node, settings)
+        for name, version in zip(node.flows, node.versions, strict=False)
+        if name in flows and version != flows[name].options.version
+    }
+    return Takes(queues=settings.queues, tags=settings.tags, pools=pools, elsewhere=frozenset(elsewhere))
+
+
+def _takes_as_much(node: NodeRecord, settings: NodeSettings) -> bool:
+    """Whether it takes every run that a node of these settings would: else what is left to it might wait for ever."""
+    queues = node.queues is None or (settings.queues is not None and {*settings.queues} <= {*node.queues})
+    return queues and {*settings.tags} <= {*node.tags}

@@ -120,6 +120,7 @@ class Node:
         )
         named, now = self.only is not None, self.clock.now()
         await self.store.join(duty.record_of(self.id, self.flows, self.settings, started=now, named=named))
+        await self._look_at_nodes()
         scoping.install(self._loop)
         logging.getLogger().addHandler(self._log_handler)
         _log_at_least(logging.INFO)
@@ -297,6 +298,7 @@ class Node:
         started = False
         while True:
             await self.store.beat(self.id)
+            await self._look_at_nodes()
             self._let_go()
             try:
                 rescued = await self.store.rescue(crash_limit=self.settings.crash_limit, now=self.clock.now())
@@ -312,6 +314,14 @@ class Node:
                 started = True
                 ready()
             await asyncio.sleep(self.settings.rescue_every.total_seconds())
+
+    async def _look_at_nodes(self) -> None:
+        """Which versions of its flows others have: runs of those are left to them."""
+        others = [node for node in await self.store.nodes() if node.id != self.id]
+        takes = duty.takes_of(self.flows, self.settings, named=self.only is not None, others=others)
+        if takes != self.takes:
+            self.takes = takes
+            self._wake.set()
 
     def _let_go(self) -> None:
         """Release the runs that the store could not write for, now that it may be able to."""
