@@ -79,7 +79,8 @@ async def _facts(client: Client, record: RunRecord) -> list[tuple[str, str]]:
     if record.owner is not None:
         facts.append(("node", record.owner))
     if record.crashes:
-        facts.append(("crashes", f"{record.crashes} since its last progress"))
+        since = "before it ended" if record.state in ENDED else "since its last progress"
+        facts.append(("crashes", f"{record.crashes} {since}"))
     if record.cancel is not None:
         facts.append(("cancel", f"asked for: {record.cancel}"))
     if record.rerun_of is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import socket
 
 import pytest
@@ -47,6 +48,20 @@ def test_show(headrace: Headrace) -> None:
     assert counts == {"step": (1, 0, 0), "shaky": (0, 1, 1)}
     assert [line["kind"] for line in run["journal"] if line["name"] == "shaky"][-1] == "task"
     assert any("task shaky" in line for line in run["trace"])
+
+
+def test_show_tells_crashes_of_a_run_that_has_ended(headrace: Headrace) -> None:
+    (headrace.folder / "hold-1").touch()
+    child = headrace.start("run", "flows_here.py:steps", "n=3", "--id", "crashed")
+    child.until(lambda: "step 1" in headrace.ledger())
+    child.send(signal.SIGKILL)
+    child.end()
+    (headrace.folder / "hold-1").unlink()
+    headrace("run", "flows_here.py:steps", "n=3", "--id", "crashed")
+    shown = headrace("show", "crashed").out
+    assert "succeeded" in shown
+    assert "1 before it ended" in shown
+    assert "since its last progress" not in shown
 
 
 def test_show_trace_and_journal_as_text(headrace: Headrace) -> None:
