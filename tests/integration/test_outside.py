@@ -5,17 +5,21 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
+from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
+import engine
 from engine import (
     HeadraceError,
     Retry,
+    TaskMap,
     current,
     flow,
     now,
     random,
+    shell,
     sleep,
     sleep_until,
     task,
@@ -96,3 +100,53 @@ async def test_time_and_chance_are_the_real_ones() -> None:
 async def test_a_signal_can_come_from_nobody() -> None:
     with pytest.raises(HeadraceError, match=r"nobody to send it; use engine\.testing"):
         await wait_for("go")
+
+
+async def answer(value: object) -> object:
+    return value
+
+
+async def collected(results: TaskMap[int | Exception]) -> object:
+    return [each async for each in results]
+
+
+async def in_time() -> str:
+    async with timeout(timedelta(seconds=30)):
+        return "in time"
+
+
+async def refused(waiting: Awaitable[object]) -> None:
+    with pytest.raises(HeadraceError):
+        await waiting
+
+
+OUTSIDE: dict[str, Callable[[], Awaitable[object]]] = {
+    "flow": lambda: child(1),
+    "task": lambda: double(1),
+    "task.map": lambda: collected(double.map([1], errors="collect")),
+    "sleep": lambda: sleep(timedelta(0)),
+    "sleep_until": lambda: sleep_until(datetime(2020, 1, 1, tzinfo=UTC)),
+    "timeout": in_time,
+    "now": lambda: answer(now()),
+    "random": lambda: answer(random()),
+    "uuid": lambda: answer(uuid()),
+    "current": lambda: answer(current().idempotency_key),
+    "shell": lambda: shell("true"),
+    "wait_for": lambda: refused(wait_for("go")),
+}
+"""Each function of the door that a flow or a task may call, as a unit test without an engine would."""
+
+ELSEWHERE = {"every", "on_schedule", "unkeyed"}
+"""Functions of the door that only declare."""
+
+
+@pytest.mark.parametrize("name", OUTSIDE)
+async def test_each_function_works_outside(name: str) -> None:
+    factory = asyncio.get_running_loop().get_task_factory()
+    await OUTSIDE[name]()
+    assert asyncio.get_running_loop().get_task_factory() is factory
+
+
+def test_no_function_of_the_door_is_left_out() -> None:
+    functions = {name for name in engine.__all__ if name[0].islower()}
+    assert functions == {name.partition(".")[0] for name in OUTSIDE} | ELSEWHERE
