@@ -27,16 +27,17 @@ async def greeting() -> str:
 
 
 async def test_a_node_is_woken_by_starts_signals_and_cancels_from_elsewhere(url: str) -> None:
-    async with opened(PostgresStore(url)) as elsewhere, Engine(url, flows=[greeting], settings=NEVER):
-        client = Client(elsewhere, MemoryBlobs())
-        async with asyncio.timeout(10):
-            for name in ("first", "second"):
+    async with Engine(url, flows=[greeting], settings=NEVER), asyncio.timeout(20):
+        for name in ("first", "second"):
+            async with opened(PostgresStore(url)) as elsewhere:  # a program that has not told anybody anything yet
+                client = Client(elsewhere, MemoryBlobs())
                 run = await client.start(greeting.bind(), id=name)
                 while await run.state() is RunState.QUEUED:  # noqa: ASYNC110 - the store tells its nodes, not us
                     await asyncio.sleep(0.005)
                 await run.signal("name", name)
                 assert await run.result() == name
-            run = await client.start(greeting.bind(), id="third")
+        async with opened(PostgresStore(url)) as elsewhere:
+            run = await Client(elsewhere, MemoryBlobs()).start(greeting.bind(), id="third")
             await run.cancel("enough")
             while await run.state() is not RunState.CANCELLED:  # noqa: ASYNC110 - as above
                 await asyncio.sleep(0.005)
@@ -47,6 +48,7 @@ async def test_a_word_that_is_lost_costs_a_moment_and_nothing_else(url: str, mon
         """Nobody hears it."""
 
     monkeypatch.setattr(Bell, "ring", silent)
+    monkeypatch.setattr(Bell, "word", silent)
     async with opened(PostgresStore(url)) as elsewhere, Engine(url, flows=[greeting]):
         run = await Client(elsewhere, MemoryBlobs()).start(greeting.bind())
         async with asyncio.timeout(10):
