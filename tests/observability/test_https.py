@@ -1,6 +1,7 @@
 """Telemetry over HTTPS, and to nobody: the run is not harmed, and what did not arrive is counted and told."""
 
-# pyright: reportUnknownMemberType=false - trustme takes the contexts of pyOpenSSL as well, which is not here
+# trustme takes the contexts of pyOpenSSL as well, which is not here.
+# pyright: reportUnknownMemberType=false
 
 from __future__ import annotations
 
