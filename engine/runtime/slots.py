@@ -57,6 +57,8 @@ class Slots:
 
     def release(self, pool: Pool, run: int, key: str) -> Coroutine[Any, Any, None]:
         """Give a slot back, however long that takes. From the call on, the same holder waits with asking again."""
+        if (under_way := self._returning.get((pool.name, run, key))) is not None:
+            return _until(under_way)  # it has not been taken since: asking waits for this
         returned = self._returning[pool.name, run, key] = asyncio.Event()
         return self._give_back(pool.name, run, key, returned)
 
@@ -72,9 +74,8 @@ class Slots:
                     _log.warning("a slot of pool %s could not be given back, trying again: %s", pool, error)
                 await asyncio.sleep(GIVE_BACK_AGAIN)
         finally:
+            self._returning.pop((pool, run, key), None)
             returned.set()
-            if self._returning.get((pool, run, key)) is returned:
-                del self._returning[pool, run, key]
             self._call_next(pool)
             self._freed()
 
@@ -99,6 +100,10 @@ class Slots:
         line = self._lines.get(name)
         if line:
             line[0].set()
+
+
+async def _until(event: asyncio.Event) -> None:
+    await event.wait()
 
 
 async def _over(task: asyncio.Task[Any]) -> None:
