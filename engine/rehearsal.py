@@ -112,6 +112,7 @@ class _Stage:
         self.telemetry: Recorder = self
         self._blobs = blobs
         self.effects_forbidden = True
+        self.doubts: Callable[[], bool] | None = None
         self.attach: Callable[[RunIdentity, int], object] | None = None
         self.reached: asyncio.Future[None] = loop.create_future()
         self._loop = loop

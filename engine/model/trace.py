@@ -1,8 +1,9 @@
 """Where a run's trace goes on: traces are bounded, and a large run continues in further ones, linked to the last.
 
-Tempo refuses what exceeds 5 MB a trace by default, the root span with it; that is about 12,000 spans of ours, fewer where many have errors. A step
-belongs to the part that was current when it began, with everything that happens inside it. The id of its span says
-which part that is, so that journal, exporter and the next owner of the run agree without asking.
+Tempo refuses what exceeds 5 MB a trace by default, the root span with it; that is about 12,000 spans of ours, fewer
+where many have errors. A step belongs to the part that was current when it began, with everything that happens inside
+it. The id of its span says which part that is, so that journal, exporter and the next owner of the run agree without
+asking.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from engine.model.run import NodeRecord, RunRecord
@@ -10,6 +10,14 @@ from engine.model.run import NodeRecord, RunRecord
 
 class Nodes(Protocol):
     """Membership. The store decides who is alive: by an operating system lock, or by its own clock."""
+
+    @property
+    def doubts(self) -> Callable[[], bool] | None:
+        """Whether a node of this process may have been declared dead without knowing it yet: it was frozen, or cut off.
+
+        None where that cannot be. To be called often; looks at a clock only.
+        """
+        ...
 
     async def join(self, node: NodeRecord) -> None:
         """Announce a node and take its liveness lock. Raises StoreError."""

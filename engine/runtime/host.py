@@ -45,6 +45,11 @@ class Host(Protocol):
         """How a body's span becomes the current one; None when nobody could see it."""
         ...
 
+    @property
+    def doubts(self) -> Callable[[], bool] | None:
+        """Whether this node may be dead to the others without knowing it yet; None where that cannot be."""
+        ...
+
     def may_park(self, num: int) -> None:
         """The run has begun to wait for something that may take long."""
 

@@ -74,6 +74,7 @@ class Node:
         self.only: set[int] | None = None if only is None else set(only)
         self.attach = attach
         self.effects_forbidden = False
+        self.doubts = store.doubts
         self.sessions: dict[int, Session] = {}
         self.listeners: list[ProgressListener] = []
         self.broken: asyncio.Future[Exception] | None = None

@@ -113,6 +113,8 @@ async def _once(one: Step) -> Outcome:
     session = one.session
     if session.behind:
         await session.on_disk()
+    if session.host.doubts is not None:
+        await session.assured()
     if session.replay is not None and (history := session.history(one.key)) is not None:
         one.attempt = len(history.attempts) + 1
     one.began = one.attempt_began = session.host.clock.now()
@@ -204,6 +206,8 @@ async def _attempt(one: Step, place: int) -> tuple[bytes, Any]:
             await session.stored(session.host.acquire(options.pool, session.num, one.key))
             if options.rate is not None:
                 await paced(one, options.rate, place)  # waiting for the slot may have taken longer than the place
+        if session.host.doubts is not None:
+            await session.assured()
         one.attempt_began = session.host.clock.now()
         if options.on_unknown != "retry":
             session.note_started(one)

@@ -30,6 +30,9 @@ BREATH: Final = 64
 ARGS_SHOWN: Final = 160
 """Characters of the arguments that a journal line keeps for people and for diffs. Identity is in the key's digest."""
 
+ASSURED_EVERY: Final = 0.02
+"""Seconds between two looks at whether a lease in doubt has been renewed."""
+
 MAX_LINES: Final = 1_000_000
 """Lines in the journal of one run. Beyond it a flow should hand over to child runs, which have their own."""
 
@@ -146,6 +149,17 @@ class Recording:
             return
         self._lines.append(line)
         self.host.commit.touch(self)
+
+    async def assured(self) -> None:
+        """Return when this node surely is alive to the others. One that woke up late does not act for a run it lost.
+
+        When it was declared dead it never returns: the node stops, and with it the run.
+        """
+        doubts = self.host.doubts
+        while doubts is not None and doubts():
+            await asyncio.sleep(ASSURED_EVERY)
+            if self.closing is not None:
+                raise asyncio.CancelledError(self.closing.value)
 
     async def settle(self, line: Entry, scope: RunScope, me: asyncio.Task[Any] | None) -> None:
         """Record what a step came to, and return when the flow may see it: on disk, at rest, in its group.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from engine.model.entry import STARTED
@@ -14,6 +14,8 @@ from engine.stores.memory.tables import Tables
 
 class MemoryNodes(Tables):
     """Satisfies `ports.nodes.Nodes` and `ports.pools.Pools`."""
+
+    doubts: Callable[[], bool] | None = None
 
     async def join(self, node: NodeRecord) -> None:
         if node.id in self._nodes:

@@ -41,6 +41,10 @@ class Leases:
         self.trusted_until = 0.0
         self.wary_until = 0.0
 
+    def doubtful(self) -> bool:
+        """True when a lease was not renewed in time, so that others may have taken it for expired."""
+        return monotonic() > self.trusted_until
+
     @property
     def held(self) -> Collection[str]:
         """The nodes whose leases are renewed here."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from time import monotonic
 
 from engine.model.errors import Fenced, StoreError
@@ -36,6 +36,13 @@ class PostgresNodes(Part):
     """Satisfies `ports.nodes.Nodes`."""
 
     _leases: Leases
+
+    @property
+    def doubts(self) -> Callable[[], bool]:
+        return self._doubtful
+
+    def _doubtful(self) -> bool:
+        return self._leases.doubtful()
 
     async def join(self, node: NodeRecord) -> None:
         door = self._db.door

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from engine.model.errors import Fenced, StoreError
 from engine.model.run import NodeRecord, RunRecord
@@ -32,6 +32,8 @@ class SQLiteNodes(Part):
     """Satisfies `ports.nodes.Nodes`."""
 
     _locks: NodeLocks
+
+    doubts: Callable[[], bool] | None = None  # the lock of the operating system is there as long as the process is
 
     async def join(self, node: NodeRecord) -> None:
         fields = {"id": node.id, "pid": node.pid, "host": node.host, "started": node.started}
