@@ -47,7 +47,8 @@ class Runs(Protocol):
         Those are QUEUED ones, and WAITING ones whose `wake_at` has come. They become RUNNING, owned by `node`, with
         their epoch one higher. Only runs of `flows` are taken that are not held in their lane, and that fit `takes`;
         a run of a flow with a pool holds a slot of it as long as it is RUNNING. When `only` is given, those numbered
-        in it are taken, whatever their queue, what they require, and their version.
+        in it are taken, whatever their queue, what they require, and their version. When more than `limit` runs of
+        a kind have waited for a time that has come, those that came due first are looked at.
         """
         ...
 

@@ -58,6 +58,14 @@ async def test_waiting_counts_from_when_a_run_could_start(store: Store) -> None:
     assert await taken(store, now=10 * MINUTE) == ["since then", "for later"]
 
 
+async def test_of_many_whose_time_has_come_those_that_came_due_first_are_looked_at(store: Store) -> None:
+    await store.join(node())
+    for name, due, rank_ in [("c", 30, 1), ("b", 20, 3), ("a", 10, 2), ("at once", 0, 9)]:
+        await store.create(new_run(name, due=due, rank=rank_))
+    assert await taken(store, now=100, limit=2) == ["a", "b"]
+    assert await taken(store, now=100, limit=2) == ["c", "at once"]
+
+
 async def test_a_sleeper_keeps_its_place(store: Store) -> None:
     sleeper = await claimed(store, "sleeper", rank=rank(since=0, priority=5))
     await write_as(store, sleeper, Parked(sleeper.num, 1_000, 0))

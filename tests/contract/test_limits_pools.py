@@ -89,6 +89,14 @@ async def test_named_runs_need_a_slot_as_well(store: Store) -> None:
     assert await store.claim("node", now=150, limit=9, flows=["f"], only=[1, 2, 3, 4], takes=TWO) == []
 
 
+async def test_a_full_pool_takes_no_place_among_named_runs(store: Store) -> None:
+    await filled(store)
+    other, _ = await store.create(new_run("other", flow="g", rank=5))
+    flows = ["f", "g"]
+    (taken_,) = await store.claim("node", now=150, limit=1, flows=flows, only=[3, 4, other.num], takes=TWO)
+    assert taken_.id == "other"
+
+
 async def test_nodes_that_claim_at_once_never_take_too_many(store: Store, other: Store) -> None:
     await store.join(node("one"))
     await other.join(node("two"))

@@ -65,8 +65,8 @@ class MemoryRuns(Tables):
         only: Collection[int] | None = None,
         takes: Takes = ANY,
     ) -> Sequence[RunRecord]:
-        ready = [run for run, when in self._due(flows, takes if only is None else None) if when <= now]
-        due = [run for run in ready if only is None or run.num in only]
+        ready = [(run, when) for run, when in self._due(flows, takes if only is None else None) if when <= now]
+        due = _first_of_each_kind(ready, limit) if only is None else [run for run, _ in ready if run.num in only]
         if due:
             self._joined(node)
         taken: list[RunRecord] = []
@@ -155,6 +155,21 @@ class MemoryRuns(Tables):
         run = self._rows[num].record
         started = now if run.started is None else run.started
         return self._update(num, state=RunState.RUNNING, owner=node, epoch=run.epoch + 1, started=started, wake_at=None)
+
+
+def _first_of_each_kind(ready: Sequence[tuple[RunRecord, int]], limit: int) -> list[RunRecord]:
+    """Of runs whose time has come, those that came due first are looked at, as indexes can tell."""
+    kinds: dict[object, list[tuple[int, int, RunRecord]]] = {}
+    for run, when in ready:
+        at_once = when == 0
+        kind = kinds.setdefault((at_once, run.flow, run.queue, run.requires, run.version), [])
+        kind.append((when, run.rank, run))
+    return [run for kind in kinds.values() for _, _, run in sorted(kind, key=_place)[:limit]]
+
+
+def _place(candidate: tuple[int, int, RunRecord]) -> tuple[int, int, int]:
+    when, rank, run = candidate
+    return when, rank, run.num
 
 
 def _fits(run: RunRecord, takes: Takes) -> bool:

@@ -79,11 +79,11 @@ class SQLiteRuns(Part):
         only: Collection[int] | None = None,
         takes: Takes = ANY,
     ) -> Sequence[RunRecord]:
-        wanted = {"flows": array(flows), "now": now, "limit": limit}
+        wanted = {"flows": array(flows), "now": now}
 
         def candidates(connection: sqlite3.Connection) -> list[tuple[int, str | None]]:
             if only is None:
-                rows = connection.execute(FIND_DUE_RUNS, {**wanted, **from_takes(takes)}).fetchall()
+                rows = connection.execute(FIND_DUE_RUNS, {**wanted, **from_takes(takes), "limit": limit}).fetchall()
             else:
                 rows = connection.execute(FIND_DUE_AMONG, {**wanted, "only": array(only)}).fetchall()
             return with_room(connection, [(row[0], row[1]) for row in rows], takes.pools)[:limit]

@@ -55,7 +55,7 @@ WITH RECURSIVE member AS MATERIALIZED (
         FROM headrace.run
         WHERE state IN ('queued', 'waiting') AND NOT held AND flow = wanted.flow AND queue = wanted.queue
             AND requires = wanted.requires AND version = wanted.version AND due > 0 AND due <= $2
-        ORDER BY due
+        ORDER BY due, rank, num
         LIMIT $4
         FOR UPDATE SKIP LOCKED
     ) AS ready

@@ -7,4 +7,3 @@ WHERE run.state IN ('queued', 'waiting')
     AND run.due <= :now
     AND run.flow IN (SELECT value FROM json_each(:flows))
 ORDER BY run.rank, run.num
-LIMIT :limit

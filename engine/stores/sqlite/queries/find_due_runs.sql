@@ -71,7 +71,7 @@ CROSS JOIN run ON run.num IN (
     WHERE ready.state IN ('queued', 'waiting') AND ready.held = 0 AND ready.flow = taken.flow
         AND ready.queue = taken.queue AND ready.requires = taken.requires AND ready.version = taken.version
         AND ready.due > 0 AND ready.due <= :now
-    ORDER BY ready.due
+    ORDER BY ready.due, ready.rank, ready.num
     LIMIT :limit
 )
 ORDER BY 3, 1
