@@ -39,8 +39,10 @@ async def execute(node: Home, record: RunRecord, flow: Flow[..., Any], arrived: 
 
     Never raises for what the flow does. Raises StoreError when the journal cannot be read.
     """
-    journal = await node.store.read(record.num)
-    signals = await node.store.signals(record.num)
+    if node.store.immediate:
+        journal, signals = await node.store.read(record.num), await node.store.signals(record.num)
+    else:  # at once: each is a round trip
+        journal, signals = await asyncio.gather(node.store.read(record.num), node.store.signals(record.num))
     session = Session(node, record, flow, journal, signals)
     arrived(session)
     node.telemetry.started(session.identity, record)

@@ -21,6 +21,19 @@ def awaited_by(task: asyncio.Task[Any]) -> asyncio.Future[Any] | None:
     return waiting
 
 
+async def outwait(task: asyncio.Future[T]) -> T:
+    """What a future comes to, waited for however often the waiting is cancelled."""
+    while not task.done():
+        try:
+            await asyncio.shield(task)
+        except asyncio.CancelledError:
+            if task.cancelled():
+                raise
+        except Exception:  # noqa: BLE001 - raised below, where the future is known to be done
+            break
+    return task.result()
+
+
 def waker(future: asyncio.Future[None]) -> Callable[..., None]:
     """A callback that resolves the future, whatever it is called with."""
 

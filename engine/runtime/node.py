@@ -27,7 +27,7 @@ from engine.runtime.clock import SystemClock
 from engine.runtime.commit import GroupCommit
 from engine.runtime.ends import Ends
 from engine.runtime.exports import Exports
-from engine.runtime.futures import set_within
+from engine.runtime.futures import outwait, set_within
 from engine.runtime.loopwatch import LoopWatch
 from engine.runtime.pruning import Pruning
 from engine.runtime.runlog import RunLog
@@ -134,15 +134,19 @@ class Node:
             _log.error("the node stops: %s", why)
             raise
         finally:
+            # In a task of its own: who is told to stop twice still hands over what it has.
             with anyio.CancelScope(shield=True):
-                await self._release_all()
-                watch.stop()
-                logging.getLogger().removeHandler(self._log_handler)
-                scoping.uninstall(self._loop)
-                self._threads.shutdown(wait=False, cancel_futures=True)
-                self._call_off_alarm()
-                self._ends.stop(why)
-                await self.store.leave(self.id)
+                await outwait(self._loop.create_task(self._leave(watch, why), name="headrace leave", context=Context()))
+
+    async def _leave(self, watch: LoopWatch, why: str) -> None:
+        await self._release_all()
+        watch.stop()
+        logging.getLogger().removeHandler(self._log_handler)
+        scoping.uninstall(self._loop)
+        self._threads.shutdown(wait=False, cancel_futures=True)
+        self._call_off_alarm()
+        self._ends.stop(why)
+        await self.store.leave(self.id)
 
     # Services --------------------------------------------------------------------------------------------------
 
@@ -172,8 +176,8 @@ class Node:
         )
 
     async def _claim_children(self) -> Sequence[RunRecord]:
-        """Where there is no room: a run that cannot leave before its child has ended gives its place to the child."""
-        parents = [session.outwaited for session in self.sessions.values() if session.outwaited]
+        """Where there is no room: a run that waits for a child and cannot leave gives its place to the child."""
+        parents = [awaited for session in self.sessions.values() if (awaited := session.awaited_children)]
         children = {num for parent in parents for num in parent if num not in self._stays}
         places = self.settings.concurrency + len(parents) - len(self._stays)
         if not children or places <= 0:

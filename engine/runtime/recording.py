@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Set as AbstractSet
 from enum import Enum
 from typing import Any, Final, Protocol, TypeAlias, TypeVar
 
@@ -322,6 +323,11 @@ class Recording:
                 await asyncio.shield(future)
             except asyncio.CancelledError:
                 continue
+
+    @property
+    def awaited_children(self) -> AbstractSet[int]:
+        """The child runs that something of this run waits for, told to end or not."""
+        return self.waiting_children.keys() | self.outwaited.keys()
 
     @property
     def all_written(self) -> bool:

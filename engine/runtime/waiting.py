@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from datetime import datetime, timedelta
-from functools import partial
+from functools import lru_cache, partial
 from typing import Any, cast
 
 from engine.context import CURRENT, RunScope
@@ -43,7 +43,7 @@ async def signal(
 ) -> Any:
     """Wait for a signal. Raises TimeoutError; ParameterError when the payload does not fit the declared type."""
     text = f"signal={json.dumps(name)}"
-    codec = Codec(declared, f"signal {name!r}")
+    codec = _codec_of(name, declared)
     with Asking(session):
         line = await session.recall(key, "wait_for", text, scope)
         if line is None:
@@ -73,6 +73,19 @@ async def signal(
             raise ParameterError(
                 f"run {session.record.id}: the payload of signal {name!r} does not fit: {error}"
             ) from error
+
+
+def _codec_of(name: str, declared: Any) -> Codec:
+    """The codec of a payload, built once for a type: pydantic takes a millisecond or two for that."""
+    try:
+        return _kept_codec(name, declared)
+    except TypeError:  # a type that cannot be hashed, as `Annotated[int, [...]]`
+        return Codec(declared, f"signal {name!r}")
+
+
+@lru_cache(256)
+def _kept_codec(name: str, declared: Any) -> Codec:
+    return Codec(declared, f"signal {name!r}")
 
 
 async def _receive(session: Recalling, name: str, until: int | None) -> Signal | None:

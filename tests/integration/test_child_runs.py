@@ -158,3 +158,15 @@ async def _cancel(processes: Processes, run_id: str) -> None:
     await store.open()
     await store.cancel(run_id, "enough", now=0)
     await store.close()
+
+
+@flow
+async def impatient(depth: int) -> int:
+    async with asyncio.timeout(30):  # a clock of its own: this run cannot leave memory
+        return 1 + (await impatient(depth - 1) if depth else 0)
+
+
+async def test_parents_that_cannot_leave_give_their_place_to_their_children(make_engine: MakeEngine) -> None:
+    async with make_engine(impatient, linger=0.0, concurrency=2) as engine:
+        runs = [await engine.start(impatient.bind(3)) for _ in range(3)]
+        assert [await run.result() for run in runs] == [4, 4, 4]

@@ -41,6 +41,18 @@ async def busy() -> str:
     return "done"
 
 
+leaving: list[str] = []
+
+
+@flow
+async def slow_to_leave() -> None:
+    try:
+        await stays()
+    finally:
+        leaving.append("leaving")
+        await gate.wait()
+
+
 @flow
 async def quick(number: int) -> int:
     return number
@@ -152,3 +164,23 @@ async def test_two_engines_on_one_loop_do_not_disturb_each_other(tmp_path: Path)
         await plain
         assert type(plain) is asyncio.Task
     assert asyncio.get_running_loop().get_task_factory() is None
+
+
+async def test_who_is_told_to_stop_twice_still_hands_over(make_engine: MakeEngine) -> None:
+    """By a cancellation of asyncio's own, which no shield of anyio's holds off."""
+    leaving.clear()
+    async with make_engine(slow_to_leave) as engine:
+        await engine.start(slow_to_leave.bind(), id="s")
+        await until(lambda: engine.node.sessions)
+        serving = engine._serving
+        assert serving is not None
+        serving.cancel()
+        await until(lambda: leaving)
+        serving.cancel()
+        gate.set()
+        with pytest.raises(asyncio.CancelledError):
+            await serving
+        assert await engine.store.nodes() == []
+        record = await engine.store.find("s")
+        assert record is not None
+        assert (record.state, record.owner) == (RunState.QUEUED, None)
