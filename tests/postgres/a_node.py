@@ -57,12 +57,27 @@ async def fan_out(run: str) -> list[int]:
     return await asyncio.gather(*(part(run, n) for n in range(20)))
 
 
+@task
+async def turn(run: str) -> None:
+    """What must not happen twice at once."""
+    note(f"{run} begins")
+    await asyncio.sleep(0.1)
+    note(f"{run} ends")
+
+
+@flow(lane=lambda: "all", pool=Pool("turns", 2))
+async def in_line(run: str) -> str:
+    """One run at a time, in order of start."""
+    await turn(run)
+    return run
+
+
 async def _main(url: str) -> None:
     print("loaded", flush=True)
     sys.stdin.readline()
     stop = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
-    async with Engine(url, flows=[journey], settings=SETTINGS) as engine:
+    async with Engine(url, flows=[journey, in_line], settings=SETTINGS) as engine:
         print(f"ready {engine.node.id}", flush=True)
         serving = asyncio.ensure_future(engine.serve())
         stopping = asyncio.ensure_future(stop.wait())
