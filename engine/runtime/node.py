@@ -372,7 +372,7 @@ class Node:
         wake_at = session.wake_at()
         soon = (
             wake_at is not None
-            and wake_at - self.clock.now() < 2 * self.settings.linger / timedelta(microseconds=1) * 1000
+            and wake_at - self.clock.now() <= 2 * self.settings.linger / timedelta(microseconds=1) * 1000
         )
         if not soon and session.can_park():
             session.park()

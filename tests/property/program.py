@@ -12,7 +12,7 @@ result of the run.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterator
 from datetime import timedelta
 from typing import Any
 
@@ -142,14 +142,33 @@ async def act_race(nodes: list[Node], losers: str) -> list[Any]:
 
 
 async def act_completed(nodes: list[Node]) -> list[Any]:
+    """`as_completed` begins coroutines in an order of its own, which differs from one process to the next.
+
+    So what a branch learns before it first waits would be seen in another order; such branches are begun here.
+    """
     order: list[Any] = []
-    for each in asyncio.as_completed([branch(node) for node in nodes]):
+    branches = [branch(node) for node in nodes]
+    given = [*map(asyncio.ensure_future, branches)] if any(map(learns_at_once, nodes)) else branches
+    for each in asyncio.as_completed(given):
         try:
             order.append(await each)
         except EXPECTED as error:
             order.append(shown(error))
         world().saw("came", order[-1])
     return order
+
+
+def learns_at_once(node: Node) -> bool:
+    """Whether a branch may see something before it waits for anything."""
+    return any(part[0] in {"now", "dice"} for part in parts_of(node))
+
+
+def parts_of(tree: Any) -> Iterator[Node]:
+    """All lists in a tree that could be nodes, however deep."""
+    if isinstance(tree, list) and tree:
+        yield tree
+        for part in tree:
+            yield from parts_of(part)
 
 
 async def act_catch(kinds: list[str], node: Node) -> list[Any]:
