@@ -178,6 +178,13 @@ class Server:
     def _expired(self, member: Member) -> bool:
         return member.silent is not None and self._loop.time() > member.silent + member.left
 
+    def is_doubtful(self, name: str) -> bool:
+        """A quarter of the lease before it is over, a node no longer trusts it."""
+        member = self.members.get(name)
+        if member is None or member.silent is None:
+            return member is not None and member.expelled is not None
+        return self._loop.time() > member.silent + member.left - LEASE / 4
+
     def is_buried(self, name: str) -> bool:
         """True when others have taken what this node had."""
         return name in self.members and self.members[name].expelled is not None

@@ -68,6 +68,10 @@ class Wire:
         self.__dict__[name] = call
         return call
 
+    def doubts(self) -> bool:
+        """What the process knows of its lease by its own clock: it may be over, or was."""
+        return self._server.is_doubtful(self.process.name)
+
     async def open(self) -> None:
         """Nothing to do."""
 
