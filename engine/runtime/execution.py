@@ -19,7 +19,7 @@ from engine.model.errors import Fenced, HeadraceError, RunDiverged, RunTimeout, 
 from engine.model.run import RunRecord, RunState
 from engine.runtime import hooks, recording
 from engine.runtime.bodies import no_exit
-from engine.runtime.futures import resolve, waker
+from engine.runtime.futures import both, outwait, resolve, waker
 from engine.runtime.host import Home
 from engine.runtime.performing import INLINE
 from engine.runtime.recording import Closing
@@ -42,7 +42,7 @@ async def execute(node: Home, record: RunRecord, flow: Flow[..., Any], arrived: 
     if node.store.immediate:
         journal, signals = await node.store.read(record.num), await node.store.signals(record.num)
     else:  # at once: each is a round trip
-        journal, signals = await asyncio.gather(node.store.read(record.num), node.store.signals(record.num))
+        journal, signals = await both(node.store.read(record.num), node.store.signals(record.num))
     session = Session(node, record, flow, journal, signals)
     arrived(session)
     node.telemetry.started(session.identity, record)
@@ -290,7 +290,7 @@ async def _leftovers(session: Session) -> None:
         return
     for task in left:
         task.cancel("the run has ended")
-    _, stubborn = await asyncio.wait(left, timeout=recording.UNWINDING_GRACE)
+    _, stubborn = await outwait(asyncio.ensure_future(asyncio.wait(left, timeout=recording.UNWINDING_GRACE)))
     for task in stubborn:
         _log.error(
             "run %s of %s: %r ignores its cancellation and was left behind",

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar
 
+S = TypeVar("S")
 T = TypeVar("T")
 
 
@@ -19,6 +20,19 @@ def awaited_by(task: asyncio.Task[Any]) -> asyncio.Future[Any] | None:
     """The future a task waits for; None while it can run. An attribute of asyncio's own, there since its first days."""
     waiting: asyncio.Future[Any] | None = getattr(task, "_fut_waiter", None)
     return waiting
+
+
+async def both(first: Coroutine[Any, Any, T], second: Coroutine[Any, Any, S]) -> tuple[T, S]:
+    """The results of two coroutines that run at once. When one fails or the caller is cancelled, so is the other."""
+    other = asyncio.ensure_future(second)
+    try:
+        return await first, await other
+    finally:
+        if not other.done():
+            other.cancel()
+            await asyncio.wait([other])
+        elif not other.cancelled():
+            other.exception()  # raised above, unless the first has failed as well
 
 
 async def outwait(task: asyncio.Future[T]) -> T:
