@@ -15,7 +15,8 @@ from engine.client import Client
 from engine.stores.blobs import ObjectBlobs
 from tests.chaos import flows, script
 from tests.chaos.arena import Arena
-from tests.chaos.checker import Evidence, Finding, by_the_dead, check
+from tests.chaos.checker import by_the_dead, check
+from tests.chaos.evidence import Evidence, Finding
 from tests.chaos.history import History
 from tests.chaos.latency import Circumstances, Latencies, latencies
 from tests.chaos.ledger import Ledger, Line, Tail
@@ -265,11 +266,15 @@ class _Battle:
             asked=work.asked,
             results=results,
             slots_held=self._held,
-            pools={flows.LANES.name: flows.LANES.slots},
+            pools={pool.name: pool.slots for pool in (flows.LANES, flows.DESKS)},
             frozen={pid: node.frozen for pid, node in nodes.items()},
             died={pid: node.ended for pid, node in nodes.items() if node.ended},
             broken_traces=self._traces.wrong(self._history),
             differing_spans=self._traces.differing,
+            skipped=work.skipped,
+            rates={flows.CALLS.name: flows.CALLS},
+            desks={flow.name: flow.options.pool for flow in flows.FLOWS if flow.options.pool},
+            singletons={flow.name: flow.options.singleton for flow in flows.FLOWS if flow.options.singleton},
         )
         findings = check(evidence)
         findings += [Finding("nodes end when they are told to, and only then", what) for what in record.trouble]

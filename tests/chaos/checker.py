@@ -8,15 +8,16 @@ takes the side on which it cannot accuse the innocent.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator
 from hashlib import blake2b
 from itertools import pairwise
-from typing import Any, Final, NamedTuple
+from typing import Final
 
 from engine.model import entry as kinds
+from tests.chaos import turns
+from tests.chaos.evidence import Evidence, Finding
 from tests.chaos.expected import wrong
-from tests.chaos.history import History, Seen
+from tests.chaos.history import Seen
 from tests.chaos.ledger import Line
 from tests.chaos.sight import ENDED
 
@@ -24,41 +25,6 @@ SECOND: Final = 10**9
 
 LATE: Final = 3.0
 """Seconds for which a node that was declared dead may go on with what it had begun: it learns of it by asking."""
-
-
-class Finding(NamedTuple):
-    """A broken promise."""
-
-    law: str
-    what: str
-
-
-@dataclass
-class Asked:
-    """A run that was acknowledged, and what else was asked of it and acknowledged."""
-
-    id: str
-    flow: str
-    params: dict[str, Any]
-    said: list[int] = field(default_factory=list[int])
-    cancelled: bool = False
-    unsure: bool = False
-
-
-@dataclass
-class Evidence:
-    """All there is to judge. `frozen` are the times at which a process stood still; `died` when one ended."""
-
-    ledger: Sequence[Line]
-    history: History
-    asked: Mapping[str, Asked]
-    results: Mapping[str, tuple[str, Any]]
-    slots_held: Sequence[tuple[Any, ...]]
-    pools: Mapping[str, int]
-    frozen: Mapping[int, Sequence[tuple[int, int]]]
-    died: Mapping[int, int]
-    broken_traces: Sequence[str] = ()
-    differing_spans: Sequence[str] = ()
 
 
 def check(evidence: Evidence) -> list[Finding]:
@@ -74,6 +40,13 @@ def check(evidence: Evidence) -> list[Finding]:
         "a journal only grows": lambda: iter(evidence.history.changed),
         "no slot is leaked": case.leaks,
         "a pool is never overdrawn": case.overdrawn,
+        "runs of a lane go one after the other": lambda: turns.in_turn(evidence, case.recorded()),
+        "a lane is in the order of start": lambda: turns.in_order(evidence),
+        "a look sees one turn of a lane": lambda: turns.at_once(evidence),
+        "a start is skipped for an unfinished run": lambda: turns.skipped(evidence),
+        "a run is replaced by the next one": lambda: turns.replaced(evidence),
+        "a pool's runs fit into memory": lambda: turns.crowded(evidence),
+        "a rate is kept": lambda: turns.rushed(evidence),
         "traces are whole": lambda: iter(evidence.broken_traces),
         "a span sent again is the same": lambda: iter(evidence.differing_spans),
     }
@@ -88,8 +61,8 @@ def by_the_dead(evidence: Evidence) -> int:
 class _Case:
     def __init__(self, evidence: Evidence) -> None:
         self._e = evidence
-        self._begun = sorted(line for line in evidence.ledger if line.what == "begin")
-        self._took = sorted(line for line in evidence.ledger if line.what == "took")
+        self._begun = sorted((line for line in evidence.ledger if line.what == "begin"), key=_at)
+        self._took = sorted((line for line in evidence.ledger if line.what == "took"), key=_at)
         self._node = {line.pid: str(line.node) for line in evidence.ledger if line.what == "joined"}
         self._num = {run.id: run.num for run in evidence.history.runs.values()}
         self._claims: defaultdict[int, list[tuple[int, int]]] = defaultdict(list)
@@ -106,7 +79,7 @@ class _Case:
                 yield f"run {asked.id} was acknowledged, and the store does not know it"
                 continue
             kind, value = self._e.results.get(asked.id, (run.state, None))
-            if asked.cancelled:
+            if asked.cancelled or self._e.singletons.get(asked.flow) == "replace":
                 if run.state != "cancelled":
                     yield f"run {asked.id} was to be cancelled, and is {run.state}"
                 elif asked.id in taken and asked.id not in tidied:
@@ -135,7 +108,7 @@ class _Case:
 
     def late(self) -> Iterator[tuple[Line, Seen]]:
         """Effects that began after the outcome of their step was seen, and what was seen."""
-        recorded = self._recorded()
+        recorded = self.recorded()
         for line in self._begun:
             seen = recorded.get(line.key) or recorded.get(f"{line.key} {line.attempt}")
             if seen is not None and line.at > seen.by:
@@ -217,7 +190,7 @@ class _Case:
             if len(inside[pool]) > self._e.pools[pool]:
                 yield f"pool {pool} had {len(inside[pool])} inside at {at}: {[_who(one) for one in inside[pool]]}"
 
-    def _recorded(self) -> dict[str, Seen]:
+    def recorded(self) -> dict[str, Seen]:
         """By idempotency key, and by key and attempt for attempts that failed."""
         found: dict[str, Seen] = {}
         for seen in self._e.history.lines.values():
@@ -247,6 +220,10 @@ class _Case:
     def _is_chain(self, run: str) -> bool:
         num = self._num.get(run)
         return num is not None and self._e.history.runs[num].flow == "chain"
+
+
+def _at(line: Line) -> int:
+    return line.at
 
 
 def _who(line: Line) -> str:

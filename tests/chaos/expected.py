@@ -30,6 +30,14 @@ def wrong(flow: str, params: dict[str, Any], result: Any, said: list[int]) -> st
             return _wrong_race(x, result)
         case "heavy":
             right = LARGE + (x + LARGE) % 10 + 3 * (x % 10)
+        case "served" | "queued":
+            right = chained(x, params["links"])
+        case "stocked":
+            right = chained(x, 2)
+        case "calls":
+            right = sum(x + n for n in range(params["number"]))
+        case "desk":
+            right = x + params["papers"] + 1
         case _:
             return f"{flow} was to be cancelled, and answered {result!r}"
     return None if result == right else f"answered {result!r} instead of {right!r}"

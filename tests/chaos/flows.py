@@ -10,11 +10,13 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any, Final, cast
 
-from engine import Pool, Retry, current, flow, now, random, sleep, task, timeout, wait_for
+from engine import Pool, Rate, Retry, current, flow, now, random, sleep, task, timeout, wait_for
 from engine.context import CURRENT
 from tests.chaos.ledger import Ledger
 
 LANES: Final = Pool("lanes", 4)
+DESKS: Final = Pool("desks", 3)
+CALLS: Final = Rate("calls", 14, per=timedelta(seconds=4), burst=2)
 LARGE: Final = 70_000
 """Characters: more than a journal line holds itself."""
 
@@ -88,6 +90,21 @@ async def hear(x: int, n: int, word: int) -> int:
     """A signal was acted on."""
     with effect(word=word):
         return x + n + word
+
+
+@task(rate=CALLS)
+async def call(x: int, n: int) -> int:
+    """As often as a rate allows."""
+    with effect(rate=CALLS.name):
+        return x + n
+
+
+@task
+async def paper(x: int) -> int:
+    """Done in a run that holds a slot of its flow's pool."""
+    with effect(pool=DESKS.name):
+        await asyncio.sleep(0.02)
+        return x + 1
 
 
 @task
@@ -183,4 +200,62 @@ async def heavy(x: int) -> int:
     return len(text) + int(again[0]) + await link(0, int(text[0]))
 
 
-FLOWS: Final = (chain, fan, family, nap, talk, stubborn, patient, race, heavy)
+@flow(lane=lambda customer: customer)
+async def served(x: int, customer: int, links: int, milliseconds: int) -> int:
+    """Has its turn, in which it may leave memory."""
+    x = await link(0, x)
+    if milliseconds:
+        await sleep(timedelta(milliseconds=milliseconds))
+    for n in range(1, links):
+        x = await link(n, x)
+    return x
+
+
+@flow(singleton="queue", key=lambda shop: shop)
+async def queued(x: int, shop: int, links: int) -> int:
+    """One at a time, the others wait."""
+    for n in range(links):
+        x = await link(n, x)
+    return x
+
+
+@flow(singleton="skip", key=lambda shop: shop)
+async def stocked(x: int, shop: int, milliseconds: int) -> int:
+    """One at a time, the others are not made."""
+    x = await link(0, x)
+    await sleep(timedelta(milliseconds=milliseconds))
+    return await link(1, x)
+
+
+@flow(singleton="replace", key=lambda shop: shop)
+async def reign(x: int, shop: int) -> int:
+    """Lasts until another one replaces it."""
+    try:
+        await link(0, x)
+        await wait_for("never", int)
+    except asyncio.CancelledError:
+        await tidy(x)
+        raise
+    return x
+
+
+@flow
+async def calls(x: int, number: int) -> int:
+    """Calls, at once, what lets few in at a time."""
+    return sum(await asyncio.gather(*(call(x, n) for n in range(number))))
+
+
+@flow(pool=DESKS)
+async def desk(x: int, papers: int, milliseconds: int) -> int:
+    """Needs a slot while it is in memory."""
+    for _ in range(papers):
+        x = await paper(x)
+    if milliseconds:
+        await sleep(timedelta(milliseconds=milliseconds))
+    return await paper(x)
+
+
+FLOWS: Final = (
+    *(chain, fan, family, nap, talk, stubborn, patient, race, heavy),
+    *(served, queued, stocked, reign, calls, desk),
+)

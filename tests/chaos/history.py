@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter, defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple
@@ -26,7 +27,12 @@ class Seen(NamedTuple):
 
 @dataclass
 class History:
-    """What was seen so far. Runs are known by number."""
+    """What was seen so far. Runs are known by number.
+
+    unended  when the last look began that saw the run unfinished
+    crowds   of unfinished runs of one lane that one look saw: when, and how many of them had their turn
+    busiest  the most runs of a flow that one look saw in memory, and when
+    """
 
     runs: dict[int, RunRow] = field(default_factory=dict[int, RunRow])
     lines: dict[tuple[int, int], Seen] = field(default_factory=dict[tuple[int, int], Seen])
@@ -37,9 +43,15 @@ class History:
     looked: dict[int, int] = field(default_factory=dict[int, int])
     newest: dict[int, int] = field(default_factory=dict[int, int])
     unfinished: set[int] = field(default_factory=set[int])
+    unended: dict[int, int] = field(default_factory=dict[int, int])
+    crowds: dict[tuple[str, tuple[int, ...]], tuple[int, int]] = field(
+        default_factory=dict[tuple[str, tuple[int, ...]], tuple[int, int]]
+    )
+    busiest: dict[str, tuple[int, int]] = field(default_factory=dict[str, tuple[int, int]])
 
     def add(self, sight: Sight) -> None:
         """Take note of a look."""
+        self._count(sight)
         for run in sight.runs:
             self.runs[run.num] = run
             states = self.states.setdefault(run.num, [])
@@ -50,6 +62,8 @@ class History:
                 self.unfinished.discard(run.num)
             else:
                 self.unfinished.add(run.num)
+                if run.state != "diverged":
+                    self.unended[run.num] = sight.began
         for line in sight.lines:
             name = (line.run, line.seq)
             known = self.lines.setdefault(name, Seen(line, self.looked.get(line.run, 0), sight.ended))
@@ -60,6 +74,19 @@ class History:
             self.looked[run.num] = sight.began
         for node in sight.nodes:
             self.members[node] = sight.began
+
+    def _count(self, sight: Sight) -> None:
+        lanes: defaultdict[str, list[RunRow]] = defaultdict(list)
+        for run in sight.runs:
+            if run.lane is not None and run.state not in ENDED and run.state != "diverged":
+                lanes[run.lane].append(run)
+        for lane, runs in lanes.items():
+            turns, name = sum(not run.held for run in runs), (lane, tuple(sorted(run.num for run in runs)))
+            if len(runs) > 1 and turns >= self.crowds.get(name, (0, 0))[1]:
+                self.crowds[name] = sight.began, turns
+        for flow, number in Counter(run.flow for run in sight.runs if run.state == "running").items():
+            if number > self.busiest.get(flow, (0, 0))[0]:
+                self.busiest[flow] = number, sight.began
 
     async def watch(self, window: Window, each: Callable[[], None]) -> None:
         """Look again and again until cancelled; `each` is called after every look."""

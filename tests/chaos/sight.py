@@ -16,7 +16,7 @@ from engine.stores.postgres.address import Address
 from engine.stores.postgres.connect import Connection, Door
 from engine.stores.postgres.errors import is_theirs
 
-RUN: Final = "num, id, flow, trace, span, state, epoch, owner, parent, crashes"
+RUN: Final = "num, id, flow, trace, span, state, epoch, owner, parent, crashes, lane, held"
 LINE: Final = "run, seq, epoch, kind, key, name, attempt, outcome, span, parent"
 ENDED: Final = frozenset({"succeeded", "failed", "cancelled"})
 
@@ -34,6 +34,8 @@ class RunRow(NamedTuple):
     owner: str | None
     parent: int | None
     crashes: int
+    lane: str | None = None
+    held: bool = False
 
 
 class LineRow(NamedTuple):

@@ -11,6 +11,7 @@ import pytest
 from tests.chaos import report, script
 from tests.chaos.arena import Arena, PostgresArena, SQLiteArena
 from tests.chaos.battle import Outcome, Plan, fight
+from tests.chaos.command import torment
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 
@@ -51,3 +52,10 @@ async def test_nodes_on_one_sqlite_file(fought: Fight, tmp_path: Path) -> None:
     )
     outcome = await fought(plan, SQLiteArena(tmp_path))
     assert outcome.counts[script.KILL] >= 30
+
+
+async def test_headrace_run_is_killed_until_it_succeeds(tmp_path: Path) -> None:
+    seed = secrets.randbits(31)
+    outcome = await torment(tmp_path, seed=seed, runs=2, kills=5, links=50)
+    assert not outcome.findings, f"seed {seed}: {outcome.findings}"
+    assert outcome.kills == 10

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import timedelta
 from hashlib import blake2b
 
 import pytest
 
-from tests.chaos.checker import SECOND, Asked, Evidence, by_the_dead, check
+from engine import Pool, Rate
+from tests.chaos.checker import SECOND, by_the_dead, check
+from tests.chaos.evidence import Asked, Evidence, Skipped
 from tests.chaos.history import History
 from tests.chaos.ledger import Line
 from tests.chaos.sight import LineRow, RunRow, Sight
@@ -109,6 +112,79 @@ def noted(*lines: Line) -> Evidence:
     return replace(story(), ledger=[*LEDGER, *lines])
 
 
+LANE, NEXT = "served:1", 2
+"""The lane of two runs, the first of which is that of the story, and the number of the second."""
+
+
+def in_lane(
+    lane: str = LANE,
+    *,
+    taken: float = 5.1,
+    turn_from: float = 5.0,
+    seen_until: float = 5.0,
+    states: tuple[str, str] = ("succeeded", "succeeded"),
+) -> Evidence:
+    """The story's run has one behind it in its lane, which has its turn when the first one has ended."""
+    flow, told = lane.partition(":")[0], story()
+    first = RUN._replace(lane=lane, flow=flow)
+    second = RUN._replace(num=NEXT, id=f"{flow}-2", lane=lane, flow=flow, trace="def", epoch=1)
+    told.history.runs[1] = first._replace(state=states[0])
+    told.history.unended[1] = at(seen_until)
+    look = Sight(at(turn_from), at(turn_from), [second._replace(state="running")], [], frozenset())
+    told.history.add(look)
+    told.history.runs[NEXT] = second._replace(state=states[1])
+    told.history.unfinished.discard(NEXT)
+    turn = Line(at(taken), NEW, "took", {"run": second.id, "num": NEXT, "epoch": 1, "node": f"node-{NEW}"})
+    asked = {run.id: Asked(run.id, flow, {"x": 1, "links": 3}) for run in (first, second)}
+    return replace(
+        told,
+        ledger=[*LEDGER, turn],
+        asked=asked,
+        results=dict.fromkeys(asked, ("succeeded", ((1 * 3 + 0) * 3 + 1) * 3 + 2)),
+        singletons={"reign": "replace", "stocked": "skip"},
+    )
+
+
+def disordered() -> Evidence:
+    told = in_lane()
+    return replace(told, asked={id: told.asked[id] for id in reversed([*told.asked])})
+
+
+def looked(lane: str, *held: bool) -> Evidence:
+    """One look saw several runs of a lane."""
+    told = in_lane(lane)
+    runs = [told.history.runs[1 + n]._replace(state="queued", held=one) for n, one in enumerate(held)]
+    seen = dict(told.history.runs)
+    told.history.add(Sight(at(3.0), at(3.1), runs, [], frozenset()))
+    told.history.runs.update(seen)
+    told.history.unfinished.clear()
+    return told
+
+
+def skipping(found: str = RUN.id, asked: float = 1.0, id: str = "stocked-9", shop: int = 1) -> Evidence:
+    start = Skipped(id, "stocked", {"shop": shop}, found, at(asked))
+    return replace(in_lane("stocked:1"), skipped=[start])
+
+
+def calling(*times: float, burst: int = 1, pid: int = NEW) -> Evidence:
+    """The starts of a rate: two a second."""
+    lines = [begin(when, pid, f"r{n}", 9, epoch=3, rate="calls") for n, when in enumerate(times)]
+    return replace(noted(*lines), rates={"calls": Rate("calls", 2, per=timedelta(seconds=1), burst=burst)})
+
+
+def repeating() -> Evidence:
+    """One place, and many starts: each by the next owner of the run."""
+    lines = [begin(6 + n / 10, NEW, "r", 9, epoch=4 + n, rate="calls") for n in range(8)]
+    return replace(calling(), ledger=[*LEDGER, *lines])
+
+
+def at_desks(slots: int) -> Evidence:
+    told = replace(story(), desks={"chain": Pool("desks", slots)})
+    runs = [RUN._replace(num=1 + n, state="running") for n in range(3)]
+    told.history.add(Sight(at(3.0), at(3.1), runs, [], frozenset()))
+    return told
+
+
 def pooled() -> Evidence:
     crowd = [begin(6 + n / 10, NEW, f"p{n}", 9, epoch=3, pool="lanes") for n in range(2)]
     return replace(noted(*crowd), died={NEW: at(8)})
@@ -143,8 +219,47 @@ BROKEN: dict[str, Callable[[], Evidence]] = {
     ),
     "no slot is leaked: held": lambda: replace(story(), slots_held=[("lanes", 1, "b", "node-11")]),
     "a pool is never overdrawn: inside": pooled,
+    "runs of a lane go one after the other: before": lambda: in_lane(taken=4.9),
+    "runs of a lane go one after the other: 0.500 s before": lambda: in_lane(taken=4.0, seen_until=0.0),
+    "a lane is in the order of start: before": disordered,
+    "a look sees one turn of a lane: had their turn": lambda: looked(LANE, False, False),
+    "a look sees one turn of a lane: may be one": lambda: looked("stocked:1", False, True),
+    "a start is skipped for an unfinished run: had ended": lambda: skipping(asked=5.5),
+    "a start is skipped for an unfinished run: of lane": lambda: skipping(shop=2),
+    "a start is skipped for an unfinished run: does not know": lambda: skipping("nobody"),
+    "a start is skipped for an unfinished run: there is such a run": lambda: skipping(id="stocked-2"),
+    "a run is replaced by the next one: last": lambda: in_lane("reign:1", states=("cancelled", "cancelled")),
+    "a run is replaced by the next one: is failed": lambda: in_lane("reign:1", states=("failed", "cancelled")),
+    "acknowledged runs end, and rightly: is succeeded": lambda: in_lane("reign:1"),
+    "a pool's runs fit into memory: slots": lambda: at_desks(2),
+    "a rate is kept: starts": repeating,
+    "a rate is kept: attempts": lambda: calling(*(6 + n * 0.4 for n in range(40))),
     "traces are whole: missing": lambda: replace(story(), broken_traces=["missing"]),
 }
+
+
+INNOCENT: dict[str, Callable[[], Evidence]] = {
+    "a turn after the one before": in_lane,
+    "a turn while the one before was last seen unfinished long ago": lambda: in_lane(taken=4.6, seen_until=4.4),
+    "one has its turn and one waits": lambda: looked(LANE, False, True),
+    "a start that is skipped": skipping,
+    "one that ended before the answer, not before the question": lambda: skipping(asked=4.9),
+    "as many in memory as there are slots": lambda: at_desks(3),
+    "as often as the rate allows": lambda: calling(*(6 + n * 0.5 for n in range(40))),
+    "late starts come together": lambda: calling(*(6 + max(n * 0.5, 1.4 + n * 0.01) for n in range(9)), burst=1),
+    "a burst after a pause": lambda: calling(6.0, 6.0, 7.0, 8.0, 20.0, 20.0, burst=2),
+    "what had its turn before its process stood still": lambda: calling(*[6.0 + n / 10 for n in range(9)], pid=OLD),
+}
+
+
+@pytest.mark.parametrize("what", INNOCENT)
+def test_the_innocent_are_not_accused(what: str) -> None:
+    laws = {
+        *("runs of a lane go one after the other", "a lane is in the order of start"),
+        *("a look sees one turn of a lane", "a start is skipped for an unfinished run"),
+        *("a pool's runs fit into memory", "a rate is kept"),
+    }
+    assert [finding for finding in check(INNOCENT[what]()) if finding.law in laws] == []
 
 
 @pytest.mark.parametrize("what", BROKEN)

@@ -5,16 +5,18 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Coroutine
 from random import Random
+from time import monotonic_ns
 from typing import Any, Final
 
-from engine.client import Client
+from engine.client import Client, RunHandle
 from engine.flow import Call
 from engine.model.errors import RunConflict, StoreError, UnknownRun
 from tests.chaos import flows
-from tests.chaos.checker import Asked
+from tests.chaos.evidence import Asked, Skipped
 
 SHAPES: Final = {
     "chain": 5, "fan": 3, "family": 2, "nap": 3, "talk": 3, "stubborn": 2, "patient": 2, "race": 2, "heavy": 1,
+    "served": 5, "queued": 2, "stocked": 3, "reign": 2, "calls": 3, "desk": 4,
 }  # fmt: skip
 """How often each flow is started."""
 
@@ -32,7 +34,9 @@ class Workload:
         self._open: set[str] = set()
         self._tasks: set[asyncio.Task[None]] = set()
         self.asked: dict[str, Asked] = {}
+        self.skipped: list[Skipped] = []
         self.unsure = 0
+        self._reigning: dict[int, Asked] = {}
 
     async def run(self) -> None:
         """Start runs until cancelled; a start under way is finished first."""
@@ -47,7 +51,11 @@ class Workload:
             await asyncio.sleep(0.02)
 
     async def finish(self) -> None:
-        """Wait until everything that was begun has been asked of the runs."""
+        """Wait until everything that was begun has been asked of the runs, and end those that last until replaced."""
+        while self._tasks:
+            await asyncio.wait(set(self._tasks))
+        for asked in self._reigning.values():
+            self._spawn(self._cancel(asked, 0.0))
         while self._tasks:
             await asyncio.wait(set(self._tasks))
 
@@ -61,10 +69,16 @@ class Workload:
         (flow,) = dice.choices([*SHAPES], [*SHAPES.values()])
         call, params = _call(flow, number, dice)
         id = f"{flow}-{number}"
-        try:
-            await self._client.start(call, id=id)
-        except StoreError:
-            self.unsure += 1  # not acknowledged: it may be there or not
+        priority = dice.randrange(10)
+        began = monotonic_ns()
+        started = await self._started(call, id, priority)
+        while started is None and flow == "reign":  # it replaces others: the last of them must be known
+            began = monotonic_ns()
+            started = await self._started(call, id, priority)
+        if started is None:
+            return
+        if started.skipped:
+            self.skipped.append(Skipped(id, flow, params, started.id, began))
             return
         asked = self.asked[id] = Asked(id, flow, params)
         self._open.add(id)
@@ -72,6 +86,15 @@ class Workload:
             self._spawn(self._talk(asked, params["words"], dice))
         elif flow == "patient":
             self._spawn(self._cancel(asked, dice.uniform(0.1, 5.0)))
+        elif flow == "reign":
+            self._reigning[params["shop"]] = asked
+
+    async def _started(self, call: Call[Any], id: str, priority: int) -> RunHandle[Any] | None:
+        try:
+            return await self._client.start(call, id=id, priority=priority)
+        except StoreError:
+            self.unsure += 1  # not acknowledged: it may be there or not
+            return None
 
     async def _talk(self, asked: Asked, words: int, dice: Random) -> None:
         for _ in range(words):
@@ -134,5 +157,24 @@ def _call(flow: str, x: int, dice: Random) -> tuple[Call[Any], dict[str, Any]]:
             return flows.patient.bind(**params), params
         case "race":
             return flows.race.bind(**params), params
+        case "served":
+            params |= {"customer": dice.randrange(3), "links": dice.randint(1, 8)}
+            params["milliseconds"] = dice.choice((0, 0, 0, 30, 500))
+            return flows.served.bind(**params), params
+        case "queued":
+            params |= {"shop": dice.randrange(2), "links": dice.randint(1, 8)}
+            return flows.queued.bind(**params), params
+        case "stocked":
+            params |= {"shop": dice.randrange(2), "milliseconds": dice.choice((0, 200, 1000))}
+            return flows.stocked.bind(**params), params
+        case "reign":
+            params["shop"] = dice.randrange(2)
+            return flows.reign.bind(**params), params
+        case "calls":
+            params["number"] = dice.randint(1, 6)
+            return flows.calls.bind(**params), params
+        case "desk":
+            params |= {"papers": dice.randint(1, 10), "milliseconds": dice.choice((0, 0, 400))}
+            return flows.desk.bind(**params), params
         case _:
             return flows.heavy.bind(**params), params
