@@ -160,7 +160,7 @@ async def act_completed(nodes: list[Node]) -> list[Any]:
 
 def learns_at_once(node: Node) -> bool:
     """Whether a branch may see something before it waits for anything."""
-    return any(part[0] in {"now", "dice"} for part in parts_of(node))
+    return any(part[0] in ("now", "dice") for part in parts_of(node))
 
 
 def parts_of(tree: Any) -> Iterator[Node]:
