@@ -35,7 +35,7 @@ PATIENCE: Final = 60.0
 """Seconds after which a schedule, which takes less than ten, is stuck."""
 
 SETTLED: Final = 2.0
-"""Seconds in fair weather after which everything that is to be released or rescued has been: two looks of a node at it."""
+"""Seconds in fair weather, two looks of a node, after which everything that is to be released or rescued has been."""
 
 START: Final = 1_767_225_600 * 10**9
 """Nanoseconds since the epoch at which every schedule begins."""
