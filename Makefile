@@ -92,7 +92,7 @@ test-newest: set-up ## the unit, contract and replay suites on the newest Python
 	if [ -z "$$newest" ]; then echo "test-newest: no Python newer than $$($(BIN)/python -V) here, nothing more to run"; exit 0; fi; \
 	scripts/set-up.sh $(NEWEST) "$$newest"; \
 	echo "test-newest: $$($(NEWEST)/bin/python -V)"; \
-	$(NEWEST)/bin/python -m pytest $(REPLAY_SUITES) $(ARGS)
+	PROGRAMS=$${PROGRAMS:-500} $(NEWEST)/bin/python -m pytest $(REPLAY_SUITES) $(ARGS)
 
 .PHONY: set-up
 set-up: ## make .venv; done by every other target when it is needed

@@ -85,6 +85,7 @@ class Exports:
         for record in await self._store.list_runs(states=ENDED, limit=SENT_AGAIN):
             if record.exported < WHOLE and record.ended is not None and record.ended > since:
                 identity = identity_of(record)
+                self._telemetry.started(identity, record)
                 if lines := unsent(await self._store.read(record.num), record.exported):
                     self._telemetry.recorded(identity, lines)
                 self.ended(identity, record)
