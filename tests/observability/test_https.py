@@ -84,3 +84,57 @@ async def test_with_the_right_certificates_the_trace_is_whole(
     whole = backend.receiver.trees()[trace]
     check_whole(whole)
     assert whole.outline() == OUTLINE
+
+
+@pytest.mark.parametrize("wrong", ["another authority", "no authority"])
+async def test_a_backend_that_cannot_be_trusted_gets_nothing_and_this_is_told(
+    backend: Backend, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, wrong: str
+) -> None:
+    monkeypatch.setattr("engine.wiring.FAREWELL", 0.5)
+    speak(monkeypatch, **backend.receiver.environment, OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE=backend.certificate)
+    if wrong == "another authority":
+        monkeypatch.setenv("OTEL_EXPORTER_OTLP_CERTIFICATE", backend.another_authority)
+    await run_once(tmp_path / "state.db")
+    assert backend.receiver.spans == []
+    assert "does not take spans (SSLCertVerificationError" in caplog.text
+    assert "5 spans were not sent to https://127.0.0.1" in caplog.text
+
+
+@pytest.mark.parametrize("name", ["CERTIFICATE", "CLIENT_CERTIFICATE"])
+@pytest.mark.parametrize("content", [None, b"no certificate"], ids=["no file", "no certificate"])
+async def test_a_certificate_that_is_none_is_named_and_stops_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, name: str, content: bytes | None
+) -> None:
+    file = tmp_path / "certificate.pem"
+    if content is not None:
+        file.write_bytes(content)
+    speak(
+        monkeypatch,
+        OTEL_EXPORTER_OTLP_ENDPOINT="https://127.0.0.1:1",
+        **{f"OTEL_EXPORTER_OTLP_{name}": str(file)},
+    )
+    await run_once(tmp_path / "state.db")
+    assert "No telemetry: " in caplog.text
+    assert str(file) in caplog.text
+
+
+async def test_a_backend_that_is_down_for_a_whole_run_gets_its_trace_from_the_next_engine(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, "headrace.telemetry")
+    monkeypatch.setattr("engine.wiring.FAREWELL", 0.5)
+    receiver = Receiver()
+    receiver.start()
+    receiver.stop()  # now the port is known, and nobody listens on it
+    speak(monkeypatch, **receiver.environment)
+    trace = await run_once(tmp_path / "state.db")
+    assert "does not take spans" in caplog.text
+    assert "5 spans were not sent" in caplog.text
+    with receiver:
+        async with Engine(f"sqlite:///{tmp_path / 'state.db'}", flows=[small]) as engine:
+            record = await (await engine.get("it")).record()
+            assert (record.state, record.exported < WHOLE) == (RunState.SUCCEEDED, True), "not marked as sent"
+            await receiver.until(lambda: trace in receiver.trees() and len(receiver.trees()[trace].spans) >= 5)
+        whole = receiver.trees()[trace]
+    check_whole(whole)
+    assert whole.outline() == OUTLINE
