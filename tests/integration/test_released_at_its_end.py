@@ -1,4 +1,4 @@
-"""A node lets go of a run in the moment in which its flow returns: nobody has swallowed a cancellation."""
+"""A node lets go of a run in the moment in which its flow returns, or one of its tasks: nobody is accused or lost."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from engine import flow
+from engine import flow, task
 from tests.integration.conftest import MakeEngine
 
 RETURNED: list[str] = []
@@ -31,3 +31,49 @@ async def test_a_flow_that_returns_as_its_run_is_released_is_not_accused(
         assert await run.result() == "done"
     assert RETURNED == ["brief", "brief"]
     assert "caught the cancellation" not in caplog.text
+
+
+BEGUN: list[str] = []
+gate: asyncio.Future[None]
+
+
+@task
+async def ends_as_its_run_leaves() -> int:
+    BEGUN.append("ends")
+    if len(BEGUN) == 1:
+        await gate
+    return 1
+
+
+@task
+async def begins_as_its_run_leaves() -> int:
+    """Calls its run's stay in memory off; in that very moment the other task ends, and this one is seen to run."""
+    BEGUN.append("begins")
+    if len(BEGUN) == 2:
+        (stay,) = [one for one in asyncio.all_tasks() if one.get_name() == "headrace stay pair-1"]
+        stay.cancel()
+        gate.set_result(None)
+        await asyncio.sleep(60)
+    return 2
+
+
+@flow
+async def pair() -> int:
+    async with asyncio.TaskGroup() as group:
+        first = group.create_task(ends_as_its_run_leaves())
+        await asyncio.sleep(0)
+        second = group.create_task(begins_as_its_run_leaves())
+    return first.result() + second.result()
+
+
+async def test_a_result_in_the_moment_of_release_leaves_no_hole_in_the_journal(
+    make_engine: MakeEngine,
+) -> None:
+    global gate
+    gate = asyncio.get_running_loop().create_future()
+    BEGUN.clear()
+    async with make_engine(pair) as engine:
+        run = await engine.start(pair.bind(), id="pair-1")
+        assert await run.result() == 3
+        lines = await engine.store.read(run.num)
+    assert [line.seq for line in lines] == [*range(len(lines))]
