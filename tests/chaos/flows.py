@@ -15,7 +15,7 @@ from engine.context import CURRENT
 from tests.chaos.ledger import Ledger
 
 LANES: Final = Pool("lanes", 4)
-DESKS: Final = Pool("desks", 3)
+DESKS: Final = Pool("desks", 2)
 CALLS: Final = Rate("calls", 14, per=timedelta(seconds=4), burst=2)
 LARGE: Final = 70_000
 """Characters: more than a journal line holds itself."""
@@ -103,7 +103,7 @@ async def call(x: int, n: int) -> int:
 async def paper(x: int) -> int:
     """Done in a run that holds a slot of its flow's pool."""
     with effect(pool=DESKS.name):
-        await asyncio.sleep(0.02)
+        await asyncio.sleep(0.05)
         return x + 1
 
 
