@@ -15,7 +15,7 @@ from typing import Final
 import uvloop
 
 from engine import Engine
-from engine.model.run import RunRecord
+from engine.model.run import ENDED, RunRecord
 from engine.ports.telemetry import RunIdentity, Telemetry
 from engine.runtime.clock import SystemClock
 from engine.settings import NodeSettings
@@ -67,7 +67,8 @@ class Witness:
         self.close = inner.close
 
     def started(self, run: RunIdentity, record: RunRecord) -> None:
-        self._ledger.note("took", run=record.id, num=record.num, epoch=record.epoch, node=self._node)
+        if record.state not in ENDED:  # else its trace is sent once more, and the run is nobody's
+            self._ledger.note("took", run=record.id, num=record.num, epoch=record.epoch, node=self._node)
         self._inner.started(run, record)
 
 
