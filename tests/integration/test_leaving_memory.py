@@ -7,6 +7,7 @@ import asyncio
 import pytest
 
 from engine import flow, wait_for
+from engine.flow import Flow
 from engine.model.run import RunState
 from engine.runtime import recording
 from tests.integration.conftest import MakeEngine
@@ -34,13 +35,13 @@ async def returns_instead() -> str:
 
 @pytest.mark.parametrize("stubborn", [clings, returns_instead])
 async def test_its_run_waits_in_the_store_and_hears_its_signal(
-    make_engine: MakeEngine, stubborn: object, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    make_engine: MakeEngine, stubborn: Flow[[], str], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     global never
     never = asyncio.Event()
     monkeypatch.setattr(recording, "UNWINDING_GRACE", 0.02)
     async with make_engine(stubborn, linger=0) as engine:
-        run = await engine.start(stubborn.bind(), id="s")  # type: ignore[attr-defined]
+        run = await engine.start(stubborn.bind(), id="s")
         await until_state(run, RunState.WAITING)
         assert "caught the cancellation by which it leaves memory" in caplog.text
         await until(lambda: not engine.node.sessions)

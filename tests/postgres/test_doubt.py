@@ -8,6 +8,7 @@ from datetime import timedelta
 import pytest
 
 from engine import Engine, Retry, flow, task
+from engine.flow import Flow
 from engine.stores.postgres import PostgresStore
 from engine.stores.postgres.lease import Leases
 from tests.integration.polling import until
@@ -40,7 +41,7 @@ async def acts_carefully() -> None:
 
 @pytest.mark.parametrize("first", [acts, acts_carefully])
 async def test_its_tasks_wait_until_the_lease_is_renewed(
-    url: str, first: object, monkeypatch: pytest.MonkeyPatch
+    url: str, first: Flow[[], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     global renewing, seen
     renewing, seen = asyncio.Event(), []
@@ -57,7 +58,7 @@ async def test_its_tasks_wait_until_the_lease_is_renewed(
         monkeypatch.setattr(Leases, "_renew_all", cut_off)
         store._leases.trusted_until = 0.0
         assert store.doubts() is True
-        run = await engine.start(first.bind())  # type: ignore[attr-defined]
+        run = await engine.start(first.bind())
         await until(lambda: run.num in engine.node.sessions and engine.node.sessions[run.num].delivery.asked)
         assert seen == []
         renewing.set()
