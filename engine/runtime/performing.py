@@ -14,6 +14,7 @@ from engine.core.backoff import next_delay
 from engine.core.failure import decode, describe, encode, rebuild
 from engine.core.scopes import ATTEMPT_MARK, attempt_span, salt_of, unit_interval
 from engine.model import entry as kinds
+from engine.model import trace
 from engine.model.entry import Entry
 from engine.model.errors import UnknownOutcome
 from engine.runtime import hooks
@@ -63,7 +64,9 @@ async def step(
                 session.remembered.add(value, line.value)
             return value
         session.make_room()
-        one = Step(session, task, scope, key, session.placed(key, span, scope), text, args, kwargs, me)
+        if replaying or session.seq >= trace.PART:
+            span = session.placed(key, span, scope)
+        one = Step(session, task, scope, key, span, text, args, kwargs, me)
         try:
             if replaying and (line := await session.admit(key, task.name, text, scope)) is not None:
                 return await _recorded(session, task, line, own=own)

@@ -150,7 +150,7 @@ class Recalling(Recording):
         """The span id of a step that is performed now: the run's later steps belong to later parts of its trace."""
         if (known := self.history(key)) is not None:
             return known.span
-        return span if scope.body is not None or self._seq < trace.PART else in_part(span, self._seq // trace.PART)
+        return span if scope.body is not None or self.seq < trace.PART else in_part(span, self.seq // trace.PART)
 
     def history(self, key: str) -> History | None:
         """Failed attempts, a started one, or the end of a wait, from before this process."""

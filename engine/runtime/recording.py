@@ -88,7 +88,7 @@ class Recording:
         self.outwaited: dict[int, None] = {}
         self.performing = 0
         self.group = self.replay.last_group + 1 if self.replay else 0
-        self._seq = self.replay.last_seq + 1 if self.replay else 0
+        self.seq = self.replay.last_seq + 1 if self.replay else 0
         self._lines: list[Entry] = []
         self._started: dict[str, Begun] = {}
         self._turns: list[Turn] = []
@@ -107,8 +107,8 @@ class Recording:
 
     def next_seq(self) -> int:
         """The number of the line that is being made. Lines are added in the order in which they are made."""
-        seq = self._seq
-        self._seq = seq + 1
+        seq = self.seq
+        self.seq = seq + 1
         return seq
 
     def line(
@@ -138,7 +138,7 @@ class Recording:
 
         Ends of steps under way, cancellations and deadlines are recorded beyond the limit.
         """
-        if self._seq >= MAX_LINES:
+        if self.seq >= MAX_LINES:
             raise HeadraceError(
                 f"run {self.record.id} of {self.record.flow} has {MAX_LINES:,} journal lines, the limit; "
                 f"let child runs do parts of the work: `await other_flow(...)`"

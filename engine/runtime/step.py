@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
-from typing import Any, NamedTuple
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Any, NamedTuple, cast
 
 from engine.context import RunScope
 from engine.core.scopes import attempt_span
@@ -13,6 +14,8 @@ from engine.model.entry import Entry
 from engine.runtime.recalling import Recalling
 from engine.runtime.recording import ARGS_SHOWN
 from engine.task import Task
+
+_as_entry = partial(cast("Callable[..., Entry]", tuple.__new__), Entry)  # pyright: ignore[reportUnknownMemberType]
 
 
 class Attempt(NamedTuple):
@@ -87,9 +90,12 @@ class Step:
 
     def final(self, outcome: str, value: bytes, at: int, blob: str | None = None) -> Entry:
         """The line that ends the step."""
-        return self.line(
-            kinds.TASK, outcome, value, at=at, started=self.began, span=self.span, parent=self.scope.span, blob=blob
-        )
+        session = self.session
+        return _as_entry((  # as `line` does; this is called for every step
+            session.num, session.next_seq(), session.group, kinds.TASK, self.key, self.task.name,
+            self.text[:ARGS_SHOWN], self.attempt, self.began, at, self.span, self.scope.span, outcome, value, blob,
+            session.epoch,
+        ))  # fmt: skip
 
     def started_line(self) -> Entry:
         """What tells that the attempt in hand has begun."""
