@@ -69,7 +69,7 @@ class OTelTelemetry:
 
     def started(self, run: RunIdentity, record: RunRecord) -> None:
         if self._spans is not None and run.sampled and record.exported < 0:  # else the backend has it already
-            started = record.started or time.time_ns()
+            started = record.started or record.ended or time.time_ns()  # cancelled in the queue, it never started
             self._spans.put(queue_span, (run, record, started), run.num, -1, 1)
 
     def recorded(self, run: RunIdentity, entries: Sequence[Entry]) -> None:
