@@ -169,8 +169,8 @@ class Recording:
         it, and will not on replay.
         """
         if self.closing is not None:
-            if line.seq == self._seq - 1:
-                self._seq = line.seq  # never written: what still tells of attempts that began takes its number
+            if line.seq == self.seq - 1:
+                self.seq = line.seq  # never written: what still tells of attempts that began takes its number
             raise asyncio.CancelledError(self.closing.value)
         commit = self.host.commit
         if scope.body is not None:

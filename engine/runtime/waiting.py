@@ -53,6 +53,9 @@ async def signal(
             if got is None:
                 error = TimeoutError(f"no signal {name!r} within {limit}")
                 outcome, payload = kinds.ERROR, encode(describe(error))
+            elif (misfit := _misfit(session, codec, got)) is not None:
+                # The record of a failure: a rerun of what failed waits for the signal again.
+                outcome, payload = kinds.ERROR, encode(describe(misfit))
             else:
                 outcome, payload = kinds.OK, got.payload
             line = session.line(
@@ -67,12 +70,16 @@ async def signal(
                 raise
         if line.outcome == kinds.ERROR:
             raise rebuild(decode(line.value))
-        try:
-            return codec.decode(line.value)
-        except NotStorable as error:
-            raise ParameterError(
-                f"run {session.record.id}: the payload of signal {name!r} does not fit: {error}"
-            ) from error
+        return codec.decode(line.value)
+
+
+def _misfit(session: Recalling, codec: Codec, signal: Signal) -> ParameterError | None:
+    """What the flow gets in place of a payload that is not of the type it waits for."""
+    try:
+        codec.decode(signal.payload)
+    except NotStorable as error:
+        return ParameterError(f"run {session.record.id}: the payload of signal {signal.name!r} does not fit: {error}")
+    return None
 
 
 def _codec_of(name: str, declared: Any) -> Codec:

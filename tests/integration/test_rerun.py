@@ -6,7 +6,7 @@ from datetime import datetime
 
 import pytest
 
-from engine import RunFailed, flow, now, task
+from engine import RunFailed, flow, now, task, wait_for
 from engine.model.errors import RunConflict, UsageError
 from engine.model.run import RunState
 from engine.rerun import rerun
@@ -99,3 +99,22 @@ async def test_what_makes_no_sense_is_refused(make_engine: MakeEngine) -> None:
             await rerun(engine, await old.record(), whole, from_task="step", failed=True)
         with pytest.raises(RunConflict, match="is in use"):
             await rerun(engine, await old.record(), whole, new_id="waits")
+
+
+@flow
+async def counts_votes() -> int:
+    await wait_for("begin", str)
+    votes: int = await wait_for("votes", int)
+    return votes
+
+
+async def test_a_signal_that_did_not_fit_is_waited_for_again(make_engine: MakeEngine) -> None:
+    async with make_engine(counts_votes) as engine:
+        old = await engine.start(counts_votes.bind(), id="poll")
+        await old.signal("begin", "now")
+        await old.signal("votes", "many")
+        with pytest.raises(RunFailed, match="signal 'votes' does not fit"):
+            await old.result()
+        new = await rerun(engine, await old.record(), counts_votes, failed=True)
+        await new.signal("votes", 3)
+        assert await new.result() == 3
