@@ -39,9 +39,9 @@ def trace_lines(record: RunRecord, entries: Sequence[Entry]) -> list[str]:
 def length(nanoseconds: int) -> str:
     """A duration for people: 340 ms, 2.5 s, 3 min 05 s, 2 h 10 min."""
     seconds = nanoseconds / 1e9
-    if seconds < 1:
+    if seconds < 0.9995:  # what would be rounded to 1000 ms is a second
         return f"{seconds * 1e3:.3g} ms"
-    if seconds < 60:
+    if seconds < 59.95:
         return f"{seconds:.1f} s"
     minutes, rest = divmod(round(seconds), 60)
     return f"{minutes} min {rest:02} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60:02} min"

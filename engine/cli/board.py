@@ -47,7 +47,7 @@ class Board:
         self.waits: dict[tuple[int, str], Wait] = {}
         self._heard: deque[Sequence[Entry]] = deque()
         self._reports: dict[tuple[int, str], tuple[float, float | None, str]] = {}
-        self._known: dict[int, int] = {}
+        self._known: dict[int, int] = {}  # by run, the number of the last line taken in; lines come in order
         self._troubles = 0
 
     def heard(self, entries: Sequence[Entry]) -> None:
@@ -84,6 +84,7 @@ class Board:
     def _take(self, entry: Entry) -> str | None:
         if entry.seq <= self._known.get(entry.run, -1):
             return None  # a run that is taken up again is reported once more
+        self._known[entry.run] = entry.seq
         at = (entry.run, entry.key)
         if (before := self.running.pop(at, None)) is not None:
             self._name(before.name).running -= 1

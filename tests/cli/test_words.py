@@ -9,7 +9,7 @@ import pytest
 
 from engine import tracebacks
 from engine.cli.board import Board
-from engine.cli.times import duration, moment
+from engine.cli.times import brief, duration, moment
 from engine.model import entry as kinds
 from engine.model.entry import Entry
 from engine.model.errors import UsageError
@@ -35,6 +35,15 @@ def test_what_is_no_duration(text: str) -> None:
 def test_times_keep_their_zone_or_get_the_local_one() -> None:
     assert moment("2026-03-01T08:00+01:00").timestamp() == 1_772_348_400
     assert moment("2026-03-01T08:00").tzinfo is not None
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(0.34, "340 ms"), (0.9994, "999 ms"), (0.9996, "1.0 s"), (59.94, "59.9 s"), (59.96, "1 min 00 s"),
+     (3599.6, "1 h 00 min")],
+)  # fmt: skip
+def test_lengths(seconds: float, text: str) -> None:
+    assert brief(round(seconds * 1e9)) == text
 
 
 def line(seq: int, kind: str, name: str, key: str, outcome: str = kinds.OK, value: bytes = b"null") -> Entry:
@@ -70,6 +79,20 @@ def test_board_counts_a_resumed_run_once() -> None:
     board.heard([*recorded, line(2, kinds.TASK, "fetch", "/c")])
     assert board.catch_up() == []
     assert board.summary() == "fetch 2 done"
+
+
+def test_board_counts_a_run_that_came_back_to_memory_once() -> None:
+    board = Board()
+    first = line(0, kinds.ATTEMPT, "fetch", "/a", kinds.ERROR, failure("no"))
+    second = line(1, kinds.ATTEMPT, "fetch", "/a", kinds.ERROR, failure("no"))
+    board.heard([first])
+    assert len(board.catch_up()) == 1
+    board.heard([first, second])
+    assert len(board.catch_up()) == 1
+    board.heard([first, second])
+    board.heard([line(2, kinds.TASK, "fetch", "/a")])
+    assert board.catch_up() == []
+    assert board.totals() == "1 task, 2 failed attempts"
 
 
 def test_board_tells_the_first_failures_only() -> None:
