@@ -16,6 +16,7 @@ from engine.admission import admitted, rate_of
 from engine.core.codec import Codec
 from engine.core.failure import Failure, decode
 from engine.flow import Call
+from engine.misuse import check_call
 from engine.model.errors import RunCancelled, RunConflict, RunDiverged, RunFailed, UnknownRun, UsageError
 from engine.model.run import ENDED, NewRun, RunRecord, RunState
 from engine.ports.blobs import Blobs
@@ -138,8 +139,11 @@ class Client:
 
         `priority` (0 to 9) and `queue` go before what the flow declares, `requires` is added to it. Starting a
         singleton that skips while one is unfinished answers that one, with `skipped` set.
-        Raises RunConflict when the id belongs to a run of another flow or with other parameters.
+        Raises RunConflict when the id belongs to a run of another flow or with other parameters, UsageError for
+        anything but a flow with its parameters.
         """
+        check_call(call)
+        self._check_running()
         new = new_run(call, id=id, tags=tuple(tags), origin=origin, due=due, rerun_of=rerun_of, now=self.now())
         new = admitted(new, call, priority=priority, queue=queue, requires=requires)
         new = await self._in_time(new, call)
@@ -151,6 +155,9 @@ class Client:
         handle: RunHandle[R] = RunHandle(self, record, call.flow.codec)
         handle.created, handle.skipped = created, skipped
         return handle
+
+    def _check_running(self) -> None:
+        """Raise UsageError when the store is not open; who made a plain client has opened it."""
 
     async def _in_time(self, new: NewRun, call: Call[Any]) -> NewRun:
         """The run, due when the rate of its flow lets it start."""
@@ -201,6 +208,7 @@ class Client:
 
     async def record(self, run_id: str) -> RunRecord:
         """A run as the store has it. Raises UnknownRun."""
+        self._check_running()
         record = await self.store.find(run_id)
         if record is None:
             raise UnknownRun(f"there is no run {run_id!r} in {self.store.description}; `headrace runs` lists them")
@@ -208,6 +216,7 @@ class Client:
 
     async def signal(self, run_id: str, name: str, payload: Any = None) -> None:
         """Send a signal to a run. Raises UnknownRun, RunConflict."""
+        self._check_running()
         data = Codec(Any, f"signal {name!r}").encode(payload)
         await self.store.signal(run_id, name, data, now=self.now())
         if self._node is not None:
@@ -215,6 +224,7 @@ class Client:
 
     async def cancel(self, run_id: str, reason: str = "cancelled by its caller") -> RunRecord:
         """Ask for cancellation of a run. Raises UnknownRun."""
+        self._check_running()
         record = await self.store.cancel(run_id, reason, now=self.now())
         if self._node is not None:
             self._node.told_to_cancel(record, reason)
@@ -222,6 +232,7 @@ class Client:
 
     async def ended(self, num: int) -> RunRecord:
         """The run, when it has ended or stands still."""
+        self._check_running()
         record = await self.store.find_num(num)
         while record is not None and not is_over(record):
             if self._node is not None:

@@ -78,12 +78,15 @@ class Engine(Client):
         super().__init__(opened, kept, self.node)
         self._exit: AsyncExitStack | None = None
         self._serving: asyncio.Task[None] | None = None
+        self._open = False
 
     async def __aenter__(self) -> Self:
         await self.store.open()
+        self._open = True
         try:
             await self._start()
         except BaseException:
+            self._open = False
             await self.store.close()
             raise
         return self
@@ -110,7 +113,12 @@ class Engine(Client):
                     self._serving.result()
         finally:
             await self.node.telemetry.close(FAREWELL)
+            self._open = False
             await self.store.close()
+
+    def _check_running(self) -> None:
+        if not self._open:
+            raise UsageError('this engine is not running; use "async with Engine(...) as engine:"')
 
     async def run(self, call: Any, *, id: str | None = None) -> Any:
         """Start a run and wait for its result: `start` and `result` in one."""
@@ -188,6 +196,10 @@ def open_store(url: str, durability: Durability = "process") -> Store:
 
 def sqlite_path(rest: str) -> Path:
     """The path in `sqlite:///path`: three slashes for a relative one, four for an absolute one."""
+    if rest and not rest.startswith("/"):
+        raise UsageError(
+            f"sqlite://{rest} names a host, as two slashes do; write sqlite:///{rest}, or sqlite:////absolute.db"
+        )
     path = rest.removeprefix("/")
     if not path:
         raise UsageError("the store URL names no file; write sqlite:///state.db")

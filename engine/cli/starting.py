@@ -95,6 +95,6 @@ def _check_target(target: str) -> None:
 
 def _declares(file: Path, name: str) -> bool:
     try:
-        return f"async def {name}(" in file.read_text(encoding="utf-8", errors="replace")
+        return file.is_file() and f"async def {name}(" in file.read_text(encoding="utf-8", errors="replace")
     except OSError:
         return False

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 import signal
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -84,6 +87,40 @@ async def test_an_engine_among_other_things_on_a_loop(path: Path) -> None:
         assert [answer for answer in answers if isinstance(answer, int)] == [
             2 * number for number in range(30) if number % 3
         ]
+
+
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        (lambda: doubles(7), r"start\(\) takes doubles\.bind\(7\), not doubles\(7\)"),
+        (lambda: doubles, r"start\(\) takes doubles\.bind\(\.\.\.\), not the flow doubles itself"),
+        (lambda: "doubles", r"FLOW\.bind\(\.\.\.\), not 'doubles'"),
+        (lambda: 7, r"FLOW\.bind\(\.\.\.\), not an object of type int"),
+    ],
+)
+@pytest.mark.filterwarnings("error::RuntimeWarning")
+async def test_what_is_not_bound_is_refused(make_engine: MakeEngine, given: Callable[[], Any], told: str) -> None:
+    async with make_engine(doubles) as engine:
+        with pytest.raises(UsageError, match=told):
+            await engine.start(given())
+        gc.collect()
+
+
+async def test_an_engine_works_inside_its_block_only(make_engine: MakeEngine) -> None:
+    engine = make_engine(doubles)
+    with pytest.raises(UsageError, match=r"this engine is not running; use \"async with Engine\(\.\.\.\) as engine:\""):
+        await engine.start(doubles.bind(1))
+    async with engine:
+        run = await engine.start(doubles.bind(1))
+        assert await run.result() == 2
+    for late in (engine.start(doubles.bind(2)), engine.get(run.id), run.signal("x"), run.cancel(), run.result()):
+        with pytest.raises(UsageError, match="this engine is not running"):
+            await late
+
+
+async def test_two_slashes_make_a_host() -> None:
+    with pytest.raises(UsageError, match=r"sqlite://x\.db names a host.*write sqlite:///x\.db"):
+        Engine("sqlite://x.db")
 
 
 async def die_after_start(durability: str) -> None:
