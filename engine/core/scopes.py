@@ -35,7 +35,7 @@ class Scope(Generic[S]):
     attempt in hand inside a task. `span` is the parent of spans made here. `salt` seeds derived numbers.
     """
 
-    __slots__ = ("_counts", "_part", "_spread", "body", "path", "salt", "session", "span")
+    __slots__ = ("_counts", "_part", "_places", "_spread", "body", "path", "salt", "session", "span")
 
     def __init__(self, session: S, path: str, *, span: int, salt: int, body: object | None = None) -> None:
         self.session = session
@@ -44,6 +44,7 @@ class Scope(Generic[S]):
         self.salt = salt
         self.body = body
         self._counts: dict[str, int] = {}
+        self._places = 0
         self._spread = salt * _MIX & _MASK
         self._part = 0 if body is None else span & PART_MASK
 
@@ -69,6 +70,11 @@ class Scope(Generic[S]):
         count = self._counts.get(base, 0)
         self._counts[base] = count + 1
         return f"{self.path}/{base}#{count}", ((self._spread + bits + count * _STEP) & _LOW or 1) | self._part
+
+    def place(self) -> int:
+        """A number for the next asyncio task that runs a step called here: the same on every replay."""
+        self._places += 1
+        return (self._spread + self._places * _MIX) & _MASK
 
     def branch(self, base: str) -> Scope[S]:
         """The scope of an asyncio task created here."""

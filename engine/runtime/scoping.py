@@ -73,8 +73,7 @@ def _factory(previous: Factory | None) -> Factory:
             return asyncio.Task(coro, loop=loop, **options) if previous is None else previous(loop, coro, **options)
         step = getattr(coro, "cr_code", None) in STEP_CODES
         if step:
-            frame: Any = getattr(coro, "cr_frame", None)
-            place: int = frame.f_locals["span"]
+            place = scope.place()
         else:
             branch = scope.branch(_base(coro))
             place = branch.salt
