@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import Any, Final
 
 from engine.client import Client, RunHandle
 from engine.core.scopes import is_inner
@@ -12,6 +13,9 @@ from engine.model import entry as kinds
 from engine.model.entry import Entry
 from engine.model.errors import RunConflict, UsageError
 from engine.model.run import ENDED, RunRecord, RunState
+
+_SIGNAL: Final = "signal="
+"""How the arguments of a wait for a signal begin, before its name in JSON."""
 
 
 async def rerun(
@@ -25,11 +29,12 @@ async def rerun(
 ) -> RunHandle[Any]:
     """Start a new run of an ended one's flow and parameters; the old one stays as it is.
 
-    from_task  keeps every result recorded before the first call of this task, by name or step key
+    from_task  keeps every result recorded before the first call of this task, by name or step key; the name of a
+               child run's flow and of a signal that was waited for do as well
     failed     keeps every result, and performs again what failed, and whatever the flow then asks for anew
     neither    keeps nothing
 
-    Raises UsageError for both at once, RunConflict when the run has not ended, UnknownTask when it has no such task.
+    Raises UsageError for both at once, RunConflict when the run has not ended, UsageError when it has no such step.
     """
     if from_task is not None and failed:
         raise UsageError("rerun takes either --from TASK or --failed, not both")
@@ -43,14 +48,34 @@ async def rerun(
 
 
 def _kept(journal: Sequence[Entry], record: RunRecord, from_task: str) -> list[str]:
-    first = next(
-        (line.seq for line in journal if from_task in (line.name, line.key) and line.kind != kinds.STARTED), None
-    )
+    first = next((line.seq for line in journal if from_task in _names(line) and line.kind != kinds.STARTED), None)
     if first is None:
-        names = sorted({line.name for line in journal if line.kind == kinds.TASK})
-        raise UsageError(f"run {record.id} has no task {from_task!r}; it has {', '.join(names) or 'none'}")
+        raise UsageError(f"run {record.id} has no task {from_task!r}; it has {_offer(journal) or 'none'}")
     group = next(line.group for line in journal if line.seq == first)
     return _settled(line for line in journal if line.group < group or (line.group == group and line.seq < first))
+
+
+def _names(line: Entry) -> tuple[str, ...]:
+    """What a step can be called by."""
+    if line.kind in (kinds.WAIT, kinds.SIGNAL) and line.args.startswith(_SIGNAL):
+        return line.name, line.key, _signal(line)
+    return line.name, line.key
+
+
+def _signal(line: Entry) -> str:
+    try:
+        return str(json.loads(line.args.removeprefix(_SIGNAL)))
+    except ValueError:  # it was cut
+        return line.args
+
+
+def _offer(journal: Sequence[Entry]) -> str:
+    """Names that a rerun can begin from, for a message: `fetch, report, the child run part, the signal 'approval'`."""
+    names = {line.name: line.name for line in journal if line.kind == kinds.TASK}
+    children = {line.name: f"the child run {line.name}" for line in journal if line.kind == kinds.CHILD}
+    waits = [line for line in journal if line.kind in (kinds.WAIT, kinds.SIGNAL) and line.args.startswith(_SIGNAL)]
+    signals = {_signal(line): f"the signal {_signal(line)!r}" for line in waits}
+    return ", ".join(each[name] for each in (names, children, signals) for name in sorted(each))
 
 
 def _succeeded(journal: Sequence[Entry]) -> list[str]:

@@ -12,7 +12,8 @@ from engine.cli import options
 def rerun(
     id: options.Run,
     from_task: Annotated[
-        str | None, typer.Option("--from", metavar="TASK", help="Keep what was recorded before this task.")
+        str | None,
+        typer.Option("--from", metavar="TASK", help="Keep what was recorded before this task, child or signal."),
     ] = None,
     failed: Annotated[
         bool, typer.Option("--failed", help="Keep every result that stands; run only what failed.")

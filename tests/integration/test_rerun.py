@@ -118,3 +118,31 @@ async def test_a_signal_that_did_not_fit_is_waited_for_again(make_engine: MakeEn
         new = await rerun(engine, await old.record(), counts_votes, failed=True)
         await new.signal("votes", 3)
         assert await new.result() == 3
+
+
+@flow
+async def mixed() -> str:
+    first = await step("first")
+    await part("child")
+    return f"{first} {await wait_for('approval')} {await step('last')}"
+
+
+async def test_children_and_signals_are_places_to_begin_from(make_engine: MakeEngine) -> None:
+    async with make_engine(mixed, part) as engine:
+        old = await engine.start(mixed.bind(), id="old")
+        await old.signal("approval", 1)
+        assert await old.result() == "FIRST 1 LAST"
+        with pytest.raises(
+            UsageError, match=r"no task 'colect'; it has step, the child run part, the signal 'approval'$"
+        ):
+            await rerun(engine, await old.record(), mixed, from_task="colect")
+        executed.clear()
+        new = await rerun(engine, await old.record(), mixed, from_task="approval")
+        await new.signal("approval", 2)
+        assert await new.result() == "FIRST 2 LAST"
+        assert executed == ["last"], "the child run and the first step are kept"
+        executed.clear()
+        again = await rerun(engine, await old.record(), mixed, from_task="part")
+        await again.signal("approval", 3)
+        assert await again.result() == "FIRST 3 LAST"
+        assert executed == ["child", "last"]
