@@ -16,6 +16,9 @@ from tests.property.trees import SMALL, WIDE, plans
 PROGRAMS = int(os.environ.get("PROGRAMS", "2000"))
 """How many programs are made in all."""
 
+FULL = 2000
+"""From how many on each construct has to have come up. Of fewer, the rare ones may be missing."""
+
 BATCHES = {"small": (SMALL, 0.38), "wide": (WIDE, 0.62)}
 """The kinds of trees, and their share: more wide ones than half, since not each of them gets wide."""
 
@@ -48,4 +51,4 @@ def test_programs_survive_being_killed_everywhere(loops: Loops, tally: Tally, ba
 def test_each_construct_was_covered(tally: Tally) -> None:
     """Comes after the programs, and counts all of them; run alone it has nothing to count."""
     assert tally.programs >= PROGRAMS - PARTS, "run the whole file: this counts what the programs before it covered"
-    assert not tally.missing()
+    assert PROGRAMS < FULL or not tally.missing()
