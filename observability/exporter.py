@@ -58,8 +58,12 @@ class Exporter(Generic[T]):
     watermark stands still, so that the next owner of the run exports it again.
     """
 
-    def __init__(self, what: str, sink: Sink[T], *, limit: int = LIMIT, report_every: float = REPORT_EVERY) -> None:
+    def __init__(
+        self, what: str, sink: Sink[T], *, limit: int = LIMIT, report_every: float = REPORT_EVERY, later: str = ""
+    ) -> None:
+        """`later`: what becomes of records that were not sent at the end, for the line that tells of them."""
         self._what = what
+        self._later = later
         self._sink = sink
         self._limit = limit
         self._report_every = report_every
@@ -120,7 +124,9 @@ class Exporter(Generic[T]):
             await ended_within(timeout, self._thread)
         self._sink.abort()
         if left := self._taken - self._settled:
-            log.warning("%d %s were not sent to %s before the engine closed", left, self._what, self._sink.url)
+            log.warning(
+                "%d %s were not sent to %s before the engine closed%s", left, self._what, self._sink.url, self._later
+            )
 
     def _rouse(self) -> None:
         self._idle = False

@@ -8,7 +8,7 @@ import os
 import sys
 import time
 from collections.abc import Callable, Sequence
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 from engine.model.entry import Entry
 from engine.model.run import LogLine, RunRecord
@@ -24,6 +24,9 @@ from observability.spans import Retries, entry_spans, queue_span, run_span
 from observability.user_spans import UserSpans
 
 log = logging.getLogger("headrace.telemetry")
+
+CAUGHT_UP: Final = "; the next engine on this store sends them"
+"""What becomes of spans that were not sent at the end: the store knows how far each run was exported."""
 
 Attach: TypeAlias = Callable[[RunIdentity, int], object]
 
@@ -43,7 +46,7 @@ def telemetry_from_environment(environment: Environment = os.environ, *, node: s
         if traces_to is None or environment.get("HEADRACE_SPANS", "").strip().lower() == "sdk":
             spans = users.exporter(asked=traces_to is not None)
         else:
-            spans = Exporter("spans", OtlpSink(traces_to, spans_request, speaker))
+            spans = Exporter("spans", OtlpSink(traces_to, spans_request, speaker), later=CAUGHT_UP)
         logs = Exporter("log lines", OtlpSink(logs_to, logs_request, speaker)) if logs_to else None
     except ValueError as error:
         log.error("No telemetry: %s", error)

@@ -39,6 +39,11 @@ SKEW: Final = 5_000_000_000
 WAITING: Final = 1_000
 """The newest queued runs among which those are looked for that no node takes."""
 
+_KEPT: Final = (
+    "runs go on, their spans are kept: the engine sends them when it answers, else the next one on this store does "
+    "(for runs that have ended, within 10 min)"
+)
+
 _STYLES: Final = {"ok": "green", "warn": "yellow", "fail": "red"}
 
 
@@ -238,9 +243,7 @@ async def _telemetry() -> Check:
     except ValueError as error:
         return Check("traces", "fail", f"{to.url} is no OTLP/HTTP endpoint: {error}")
     except TimeoutError:
-        return Check(
-            "traces", "warn", f"{to.url} does not answer within {CONNECT:g} s; runs go on, their spans are lost"
-        )
+        return Check("traces", "warn", f"{to.url} does not answer within {CONNECT:g} s; {_KEPT}")
     except OSError as error:
-        return Check("traces", "warn", f"{to.url} cannot be reached ({error}); runs go on, their spans are lost")
+        return Check("traces", "warn", f"{to.url} cannot be reached ({error}); {_KEPT}")
     return Check("traces", "ok", f"{to.url} answers")

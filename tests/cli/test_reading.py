@@ -195,6 +195,7 @@ def test_doctor_reaches_for_the_trace_backend(headrace: Headrace) -> None:
         assert f"http://127.0.0.1:{port}/v1/traces answers" in done.out
     gone = headrace("doctor", OTEL_EXPORTER_OTLP_ENDPOINT=f"http://127.0.0.1:{port}")
     assert "cannot be reached" in gone.out
+    assert "their spans are kept" in gone.out
     assert "is no OTLP/HTTP endpoint" in headrace("doctor", OTEL_EXPORTER_OTLP_ENDPOINT="ftp://x", code=1).out
 
 

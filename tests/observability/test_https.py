@@ -98,6 +98,7 @@ async def test_a_backend_that_cannot_be_trusted_gets_nothing_and_this_is_told(
     assert backend.receiver.spans == []
     assert "does not take spans (SSLCertVerificationError" in caplog.text
     assert "5 spans were not sent to https://127.0.0.1" in caplog.text
+    assert "before the engine closed; the next engine on this store sends them" in caplog.text
 
 
 @pytest.mark.parametrize("name", ["CERTIFICATE", "CLIENT_CERTIFICATE"])
