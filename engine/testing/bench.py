@@ -150,17 +150,22 @@ class TestEngine(Engine):
         """True when no other asyncio task could still send a signal: those there are wait for a result themselves."""
         for task in asyncio.all_tasks():
             ours = isinstance(task, ScopedTask) or task in self._waiting or task.get_name().startswith("headrace ")
-            if not ours and not rest.hangs(task, self.node):
+            if not ours and not rest.hangs(task, self.node) and not rest.guards(task):
                 return False
         return True
 
     async def _why_stuck(self) -> str:
         lines = ["nothing can move any more: every timer has rung and no signal is scripted"]
         for run in await self.store.unfinished():
-            names = await awaited(self.node, run)
-            waits = f"waits for {', '.join(f'the signal {name!r}' for name in names)}" if names else f"is {run.state}"
-            lines.append(f"  run {run.id} of {run.flow} {waits}")
-        lines.append('send it: `await run.signal("name", payload)`, or script it: `signals={"name": [payload]}`')
+            if names := await awaited(self.node, run):
+                signals = " and ".join(f"the signal {name!r}" for name in names)
+                script = ", ".join(f"{name!r}: [...]" for name in names)
+                how = f"waits for {signals}, and nothing will send it; pass signals={{{script}}} or `await run.signal`"
+            elif run.flow not in self.node.flows:
+                how = f"is {run.state}: its flow is not in flows=[...] of this engine"
+            else:
+                how = f"is {run.state}"
+            lines.append(f"  run {run.id} of {run.flow} {how}")
         return "\n".join(lines)
 
     async def __aenter__(self) -> Self:

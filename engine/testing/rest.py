@@ -73,6 +73,18 @@ def hangs(task: asyncio.Task[Any], node: Node) -> bool:
     return code is not None and code.co_name not in _REAL_TIME and _file(code).endswith(_ONLY_WITHIN)
 
 
+def guards(task: asyncio.Task[Any]) -> bool:
+    """True when the task only waits for another one, in `asyncio.wait_for`: a limit on the waiting moves no run.
+
+    Before Python 3.12 that function waits for a future of its own; since then it waits for what it was given.
+    """
+    links = [*chain(task.get_coro())]
+    frame = getattr(links[-1], "cr_frame", None) if links else None
+    if frame is None or frame.f_code.co_name != "wait_for" or not _file(frame.f_code).endswith("asyncio/tasks.py"):
+        return False
+    return isinstance(frame.f_locals.get("fut"), asyncio.Task)
+
+
 def _runnable(task: asyncio.Task[Any]) -> bool:
     waiter = awaited_by(task)
     return not task.done() and (waiter is None or waiter.done())

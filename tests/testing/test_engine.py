@@ -199,6 +199,23 @@ async def test_what_nobody_can_move_is_said() -> None:
             await run.result()
 
 
+@flow
+async def one_more() -> int:
+    return 1
+
+
+async def test_what_is_stuck_is_said_under_a_limit_as_well() -> None:
+    async with testing.engine(flows=[approved]) as engine:
+        with pytest.raises(testing.Stuck, match=r"nothing will send it; pass signals=\{'approve': \[\.\.\.\]\}"):
+            await asyncio.wait_for(engine.run(approved.bind()), 20)
+
+
+async def test_a_flow_that_the_engine_does_not_have_is_said() -> None:
+    async with testing.engine(flows=[approved]) as engine:
+        with pytest.raises(testing.Stuck, match=r"of one_more is queued: its flow is not in flows=\[\.\.\.\]"):
+            await asyncio.wait_for(engine.run(one_more.bind()), 20)
+
+
 async def test_somebody_who_may_still_send_is_waited_for() -> None:
     async with testing.engine(flows=[patient]) as engine:
         run = await engine.start(patient.bind())
