@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Final
 
 from engine import tracebacks
@@ -89,13 +89,16 @@ def _leaves(failure: Failure) -> list[tuple[str, str]]:
     return [leaf for member in members for leaf in _leaves(member)]
 
 
-def tell_waiting(record: RunRecord, waits: Sequence[Wait], resume: Sequence[str]) -> None:
-    """Say on stderr what a run waits for, and how it goes on."""
+def tell_waiting(
+    record: RunRecord, waits: Sequence[Wait], resume: Sequence[str], fits: Callable[[str], str | None]
+) -> None:
+    """Say on stderr what a run waits for, and how it goes on. `fits`: the type that a signal is declared with."""
     what = " and ".join(str(wait) for wait in waits if wait.kind != "child") or "something outside"
     console.say(f"run {record.id} of {record.flow} waits for {what}. It needs no process meanwhile.")
     for wait in waits:
         if wait.kind == "signal":
             console.advise(
-                "This sends the signal (with any JSON as its payload):", "signal", wait.run, wait.name, "null"
-            )
+                f"This sends the signal (PAYLOAD is JSON that fits {fits(wait.name) or 'what the flow accepts'}):",
+                "signal", wait.run, wait.name, "PAYLOAD",
+            )  # fmt: skip
     console.advise("This goes on, as does any node that serves the flow:", *resume)

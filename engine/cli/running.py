@@ -10,12 +10,14 @@ import threading
 from collections.abc import Callable, Coroutine, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
 
 from engine import loading
 from engine.cli import console
 from engine.cli.attend import Attended, HeldUp, Over, Stopped, Waiting, attend, unfinished_children
 from engine.cli.board import Board
+from engine.cli.declaring import declared
 from engine.cli.exits import OF_STATE, Exit
 from engine.cli.failing import tell_end, tell_waiting
 from engine.cli.log_lines import log_to_stderr
@@ -156,7 +158,7 @@ async def _left(engine: Engine, order: Order, record: RunRecord, attended: Atten
     resume = order.resume_command(record.id)
     match attended:
         case Waiting(record=record, waits=waits):
-            tell_waiting(record, waits, resume)
+            tell_waiting(record, waits, resume, partial(declared, order.chosen.flows))
             return Exit.WAITING
         case HeldUp(child=child):
             await tell_end(engine, child)

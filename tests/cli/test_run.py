@@ -140,7 +140,8 @@ def test_second_interrupt_kills(headrace: Headrace) -> None:
 def test_waiting_run_says_for_what_and_is_left(headrace: Headrace) -> None:
     done = headrace("run", "flows_here.py:asks", "--id", "a", code=3)
     assert "waits for the signal 'answer' until" in done.err
-    assert "signal a answer" in done.err
+    assert "PAYLOAD is JSON that fits str" in done.err
+    assert "signal a answer PAYLOAD\n" in done.err
     assert "run flows_here.py:asks --id a" in done.err
     run = headrace("run", "flows_here.py:asks", "--json", code=3).json
     assert [(wait["kind"], wait["name"]) for wait in run["waits_for"]] == [("signal", "answer")]

@@ -7,8 +7,9 @@ from datetime import timedelta
 
 import pytest
 
-from engine import tracebacks
+from engine import flow, tracebacks, wait_for
 from engine.cli.board import Board
+from engine.cli.declaring import declared
 from engine.cli.times import brief, duration, moment
 from engine.model import entry as kinds
 from engine.model.entry import Entry
@@ -118,3 +119,21 @@ def test_tracebacks_without_the_machinery() -> None:
     text = f"Traceback (most recent call last):\n{machinery}{mine}{machinery}ValueError: no\n"
     assert tracebacks.trimmed(text) == f"Traceback (most recent call last):\n{mine}ValueError: no"
     assert tracebacks.trimmed(f"Traceback (most recent call last):\n{machinery}ValueError: no\n") == "ValueError: no"
+
+
+@flow
+async def asks() -> None:
+    await wait_for("typed", dict[str, int], timeout=5)
+    await wait_for("open")
+    await wait_for("both", str)
+
+
+@flow
+async def asks_otherwise() -> None:
+    await wait_for("both", int)
+
+
+def test_the_type_that_a_signal_is_declared_with() -> None:
+    flows = [asks, asks_otherwise]
+    told = {name: declared(flows, name) for name in ("typed", "open", "both", "never")}
+    assert told == {"typed": "dict[str, int]", "open": None, "both": None, "never": None}
