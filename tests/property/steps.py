@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable, Coroutine
 from datetime import timedelta
+from random import Random
 from typing import Any
 
 from engine import PermanentError, Pool, Retry, RetryLater, TaskFailed, current, task
@@ -113,6 +115,9 @@ async def pooled(label: str) -> str:
 
 @task
 def in_thread(label: str) -> str:
+    """A thread that may begin late, even after the life that started it."""
+    me = current()
+    time.sleep(Random(f"{world().seed}|{me.key}").choice((0, 0, 0.003)))
     world().executing()
     return label
 

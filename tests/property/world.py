@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter, defaultdict
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 from random import Random
 from typing import Any
@@ -83,14 +84,15 @@ class World:
         return Snapshot(seen, frozenset((run, key) for run, key, _ in self.executed))
 
 
-_now: list[World] = []
+_now: ContextVar[World] = ContextVar("world")
+"""In the context: a thread that outlives its life writes into the ledger of that life, not into the next one's."""
 
 
 def world() -> World:
-    """The present life."""
-    return _now[-1]
+    """The life that the caller belongs to."""
+    return _now.get()
 
 
 def enter(life: World) -> None:
-    """Begin a life; the one before is over."""
-    _now[:] = [life]
+    """Begin a life; all that is started from here on belongs to it."""
+    _now.set(life)
