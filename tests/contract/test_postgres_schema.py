@@ -1,20 +1,17 @@
-"""The tables: made once however many nodes come at once, whole or not at all; no statement lies unused."""
+"""The tables: made once however many nodes come at once, whole or not at all."""
 
 from __future__ import annotations
 
 import asyncio
-from pathlib import Path
 
 import pytest
 
 from engine.model.errors import StoreError
-from engine.stores import postgres
 from engine.stores.postgres import PostgresStore
 from engine.stores.postgres.migrate import Migration, migrations
 from tests.contract.conftest import opened, started
 from tests.support.postgres import rows
 
-FOLDER = Path(postgres.__file__).parent
 TABLES = "SELECT tablename FROM pg_tables WHERE schemaname = $schema ORDER BY 1"
 APPLIED = "SELECT version, name FROM headrace.migration ORDER BY version"
 known = [*migrations()]
@@ -59,9 +56,3 @@ async def test_a_newer_headrace_migrates_an_older_store(url: str, monkeypatch: p
 
 def test_migrations_are_numbered_without_gaps() -> None:
     assert [migration.version for migration in known] == [*range(1, len(known) + 1)]
-
-
-def test_every_statement_is_used() -> None:
-    code = "".join(file.read_text(encoding="utf-8") for file in FOLDER.glob("*.py"))
-    unused = [file.stem for file in (FOLDER / "queries").glob("*.sql") if f'"{file.stem}"' not in code]
-    assert unused == []

@@ -1,4 +1,4 @@
-"""The tables: what the migrations make is what the snapshot beside this file shows; no statement lies unused."""
+"""The tables: what the migrations make is what the snapshot beside this file shows."""
 
 from __future__ import annotations
 
@@ -8,12 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from engine.stores import sqlite
 from engine.stores.sqlite.connect import connect
 from engine.stores.sqlite.migrate import Migration, migrate, migrations
 
 SNAPSHOT = Path(__file__).with_name("sqlite_schema.sql")
-FOLDER = Path(sqlite.__file__).parent
 
 
 def _schema(path: Path) -> str:
@@ -72,9 +70,3 @@ migrations_now = [*migrations()]
 
 def test_migrations_are_numbered_without_gaps() -> None:
     assert [migration.version for migration in migrations()] == [*range(1, len(migrations()) + 1)]
-
-
-def test_every_statement_is_used() -> None:
-    code = "".join(file.read_text(encoding="utf-8") for file in FOLDER.glob("*.py"))
-    unused = [file.stem for file in (FOLDER / "queries").glob("*.sql") if f'"{file.stem}"' not in code]
-    assert unused == []

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from functools import cache
-from importlib.resources import files
+from engine.stores.statements import read_statement
 
 
-@cache
 def statement(name: str) -> str:
     """The text of `queries/<name>.sql`; its tables stand in the schema `headrace`, see `Address.sql`."""
-    return (files("engine.stores.postgres") / "queries" / f"{name}.sql").read_text(encoding="utf-8")
+    return read_statement("engine.stores.postgres", name)

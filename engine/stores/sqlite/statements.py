@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from functools import cache
-from importlib.resources import files
+from engine.stores.statements import read_statement
 
 
-@cache
 def statement(name: str) -> str:
     """The text of `queries/<name>.sql`."""
-    return (files("engine.stores.sqlite") / "queries" / f"{name}.sql").read_text(encoding="utf-8")
+    return read_statement("engine.stores.sqlite", name)
