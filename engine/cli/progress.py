@@ -17,6 +17,7 @@ from engine.cli.console import is_terminal, paint
 from engine.cli.times import rough
 from engine.model.entry import Entry
 from engine.ports.telemetry import RunIdentity, Telemetry
+from observability.relay import Relay
 
 FRAME: Final = 0.1
 """Seconds between two frames: what changes faster cannot be read."""
@@ -26,27 +27,21 @@ LONGEST_PAUSE: Final = 60.0
 """Plain lines come after 2, 4, 8, … seconds, then once a minute: a log shows that it goes on without being flooded."""
 
 
-class Watched:
-    """A telemetry that lets the board see what passes of some runs. Satisfies `ports.telemetry.Telemetry`.
+class Watched(Relay):
+    """A telemetry that lets the board see what passes of some runs.
 
     `runs` may grow. Of other runs, what a dead node has not sent passes as well.
     """
 
     def __init__(self, inner: Telemetry, board: Board, runs: Container[int]) -> None:
-        self._inner = inner
+        super().__init__(inner)
         self._board = board
         self._runs = runs
-        self.started = inner.started
-        self.ended = inner.ended
-        self.logged = inner.logged
-        self.attach = inner.attach
-        self.exported = inner.exported
-        self.close = inner.close
 
     def recorded(self, run: RunIdentity, entries: Sequence[Entry]) -> None:
         if run.num in self._runs:
             self._board.heard(entries)
-        self._inner.recorded(run, entries)
+        super().recorded(run, entries)
 
 
 class Progress:

@@ -21,10 +21,11 @@ from engine.cli.tuning import loop_factory, tune
 from engine.flow import Flow
 from engine.model.errors import UsageError
 from engine.model.run import RunRecord
-from engine.ports.telemetry import RunIdentity, Telemetry
+from engine.ports.telemetry import RunIdentity
 from engine.settings import NodeSettings
 from engine.trigger import Interval, Schedule, Trigger
 from engine.wiring import Durability, Engine
+from observability.relay import Relay
 
 _log: Final = logging.getLogger("headrace.serve")
 
@@ -108,27 +109,19 @@ def _choice(settings: NodeSettings) -> Iterator[str]:
         yield f"takes what requires {', '.join(settings.tags)}"
 
 
-class Announced:
-    """A telemetry that also logs the beginning and the end of each run. Satisfies `ports.telemetry.Telemetry`."""
-
-    def __init__(self, inner: Telemetry) -> None:
-        self._inner = inner
-        self.recorded = inner.recorded
-        self.logged = inner.logged
-        self.attach = inner.attach
-        self.exported = inner.exported
-        self.close = inner.close
+class Announced(Relay):
+    """A telemetry that also logs the beginning and the end of each run."""
 
     def started(self, run: RunIdentity, record: RunRecord) -> None:
         _log.info("run %s of %s is taken up", record.id, record.flow, extra={"ids": _ids(record)})
-        self._inner.started(run, record)
+        super().started(run, record)
 
     def ended(
         self, run: RunIdentity, record: RunRecord, *, started: int, ended: int, outcome: str, error: bytes | None
     ) -> None:
         took = brief(ended - started)
         _log.info("run %s of %s %s after %s", record.id, record.flow, outcome, took, extra={"ids": _ids(record)})
-        self._inner.ended(run, record, started=started, ended=ended, outcome=outcome, error=error)
+        super().ended(run, record, started=started, ended=ended, outcome=outcome, error=error)
 
 
 def _ids(record: RunRecord) -> dict[str, str]:

@@ -19,6 +19,7 @@ from engine.model.run import ENDED, RunRecord
 from engine.ports.telemetry import RunIdentity, Telemetry
 from engine.runtime.clock import SystemClock
 from engine.settings import NodeSettings
+from observability.relay import Relay
 from tests.chaos import flows
 from tests.chaos.ledger import Ledger
 
@@ -52,24 +53,18 @@ class JumpingClock(SystemClock):
         return SystemClock.now() + int.from_bytes(self._ahead[:8], "little", signed=True)
 
 
-class Witness:
-    """A telemetry that also notes which runs this node takes. Satisfies `ports.telemetry.Telemetry`."""
+class Witness(Relay):
+    """A telemetry that also notes which runs this node takes."""
 
     def __init__(self, inner: Telemetry, ledger: Ledger, node: str) -> None:
-        self._inner = inner
+        super().__init__(inner)
         self._ledger = ledger
         self._node = node
-        self.recorded = inner.recorded
-        self.ended = inner.ended
-        self.logged = inner.logged
-        self.attach = inner.attach
-        self.exported = inner.exported
-        self.close = inner.close
 
     def started(self, run: RunIdentity, record: RunRecord) -> None:
         if record.state not in ENDED:  # else its trace is sent once more, and the run is nobody's
             self._ledger.note("took", run=record.id, num=record.num, epoch=record.epoch, node=self._node)
-        self._inner.started(run, record)
+        super().started(run, record)
 
 
 def main(orders: Orders) -> int:
