@@ -11,15 +11,13 @@ from __future__ import annotations
 import json
 import sqlite3
 import statistics
-import subprocess
-import sys
 import time
 from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from bench.machine import environment, scratch
+from bench.machine import scratch, tell
 from bench.pairs import interleaved, median_ratio, spread
 from bench.row import Options, Row
 from engine.ports.telemetry import WHOLE
@@ -51,15 +49,7 @@ def measure(options: Options) -> Iterator[Row]:
 
 def node(store: Path, starts: int) -> dict[str, float]:
     """What `history_node` tells about a store."""
-    done = subprocess.run(
-        [sys.executable, "-m", "bench.history_node", f"sqlite:///{store}", str(starts)],
-        env=environment(),
-        stdout=subprocess.PIPE,
-        text=True,
-        check=True,
-        timeout=120,
-    )
-    told: dict[str, float] = json.loads(done.stdout)
+    told: dict[str, float] = json.loads(tell("bench.history_node", f"sqlite:///{store}", starts))
     return told
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import platform
 import sqlite3
+import subprocess
 import sys
 from collections.abc import Generator
 from contextlib import contextmanager
@@ -51,6 +52,13 @@ def environment() -> dict[str, str]:
     """For child processes: they find this tree, and nothing from outside tells them where to send telemetry."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("OTEL_", "HEADRACE_"))}
     return {**kept, "PYTHONPATH": str(ROOT)}
+
+
+def tell(module: str, *arguments: object) -> str:
+    """What a program of ours prints in a fresh process. Raises CalledProcessError, TimeoutExpired after two minutes."""
+    command = [sys.executable, "-m", module, *map(str, arguments)]
+    done = subprocess.run(command, env=environment(), stdout=subprocess.PIPE, text=True, check=True, timeout=120)
+    return done.stdout
 
 
 @contextmanager

@@ -23,7 +23,8 @@ import uvloop
 from bench import contest
 from bench.contest import Shape
 from bench.machine import scratch
-from bench.pairs import progress, spread
+from bench.pairs import progress
+from bench.rates import rate_row
 from bench.row import Options, Row
 from bench.sink import Sink
 from engine import Engine, NodeSettings, flow, wait_for
@@ -81,23 +82,17 @@ def measure(options: Options) -> Iterator[Row]:
 
 def _row(shape: Shape, count: int, pairs: list[tuple[Took, Took]]) -> Row:
     performed, replayed = ([count / took.whole for took in side] for side in zip(*pairs, strict=True))
-    ratio = statistics.median(done.whole / again.whole for done, again in pairs)
     alone = statistics.median(done.steps / again.steps for done, again in pairs)
-    return Row(
-        bench="replay",
-        claim=f"replay of {count:,} recorded steps, {shape}",
-        ours=f"{statistics.median(replayed):,.0f}/s",
-        beside=f"performing {statistics.median(performed):,.0f}/s",
-        ratio=ratio,
-        target=f"≥ {FIVE:g} times" if shape == "chain" else "",
-        holds=ratio >= FIVE if shape == "chain" else None,
-        details={
-            "pairs": len(pairs),
-            "per_s": spread(replayed),
-            "beside_per_s": spread(performed),
-            "ratio_steps_alone": round(alone, 2),
-            "ratios": [round(done.whole / again.whole, 2) for done, again in pairs],
-        },
+    chain = shape == "chain"
+    return rate_row(
+        "replay",
+        f"replay of {count:,} recorded steps, {shape}",
+        replayed,
+        "performing",
+        performed,
+        least=FIVE if chain else None,
+        target=f"≥ {FIVE:g} times" if chain else "",
+        details={"ratio_steps_alone": round(alone, 2)},
     )
 
 

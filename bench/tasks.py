@@ -16,6 +16,7 @@ from functools import partial
 from bench import contest
 from bench.contest import Shape, Took
 from bench.pairs import interleaved, median_ratio, spread
+from bench.rates import rate_row
 from bench.row import Options, Row
 from bench.sink import Sink
 
@@ -51,25 +52,20 @@ def _measure(shape: Shape, options: Options) -> Iterator[Row]:
 
 
 def _rates(shape: Shape, count: int, called: str, pairs: Sequence[tuple[Took, Took]]) -> Row:
-    exported = median_ratio([(beside.exported, mine.exported) for mine, beside in pairs])
-    result = median_ratio([(beside.result, mine.result) for mine, beside in pairs])
     ours, theirs = ([count / took.exported for took in side] for side in zip(*pairs, strict=True))
-    return Row(
-        bench=shape,
-        claim=f"{shape} of {count:,} tasks, journaled and traced, with export",
-        ours=f"{statistics.median(ours):,.0f}/s",
-        beside=f"{called} {statistics.median(theirs):,.0f}/s",
-        ratio=exported,
+    results, other_results = ([count / took.result for took in side] for side in zip(*pairs, strict=True))
+    return rate_row(
+        shape,
+        f"{shape} of {count:,} tasks, journaled and traced, with export",
+        ours,
+        called,
+        theirs,
+        least=HALF,
         target=f"≥ {HALF} of the {called}",
-        holds=exported >= HALF,
         details={
-            "pairs": len(pairs),
-            "per_s": spread(ours),
-            "beside_per_s": spread(theirs),
-            "ratio_result": round(result, 3),
-            "result_per_s": spread([count / mine.result for mine, _ in pairs]),
-            "beside_result_per_s": spread([count / beside.result for _, beside in pairs]),
-            "ratios": [round(beside.exported / mine.exported, 3) for mine, beside in pairs],
+            "ratio_result": round(median_ratio(list(zip(results, other_results, strict=True))), 3),
+            "result_per_s": spread(results),
+            "beside_result_per_s": spread(other_results),
         },
     )
 

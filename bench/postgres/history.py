@@ -8,17 +8,15 @@ Read    the history is one real run, copied with its journal by SQL. A process s
 
 from __future__ import annotations
 
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from functools import partial
-from statistics import median
 
-from bench.machine import environment
-from bench.pairs import interleaved, median_ratio, spread
+from bench.machine import tell
+from bench.pairs import interleaved
 from bench.postgres.copies import copy_run
 from bench.postgres.server import ask, schema
+from bench.rates import rate_row
 from bench.row import Options, Row
 
 TENTH = 0.90
@@ -38,35 +36,18 @@ def measure(url: str, options: Options) -> Iterator[Row]:
         sizes = "SELECT pg_total_relation_size('headrace.run') + pg_total_relation_size('headrace.journal')"
         (size,) = ask(full, sizes)[0]
         pairs = interleaved(partial(rate, full, RUNS), partial(rate, empty, RUNS), options.pairs, "postgres history")
-    ratio = median_ratio(pairs)
     ours, beside = ([pair[side] for pair in pairs] for side in (0, 1))
-    yield Row(
-        bench="postgres",
-        claim=f"with {count:,} finished runs of history on PostgreSQL: runs of one task",
-        ours=f"{median(ours):,.0f}/s",
-        beside=f"empty store {median(beside):,.0f}/s",
-        ratio=ratio,
-        target=f"≥ {TENTH:.2f}",
-        holds=ratio >= TENTH,
-        details={
-            "pairs": len(pairs),
-            "per_s": spread(ours),
-            "beside_per_s": spread(beside),
-            "ratios": [round(mine / theirs, 3) for mine, theirs in pairs],
-            "store_mb": round(int(size) / 2**20),
-            "filled_s": round(filled, 1),
-        },
+    yield rate_row(
+        "postgres",
+        f"with {count:,} finished runs of history on PostgreSQL: runs of one task",
+        ours,
+        "empty store",
+        beside,
+        least=TENTH,
+        details={"store_mb": round(int(size) / 2**20), "filled_s": round(filled, 1)},
     )
 
 
 def rate(store: str, runs: int) -> float:
     """What `history_node` tells about a store."""
-    done = subprocess.run(
-        [sys.executable, "-m", "bench.postgres.history_node", store, str(runs)],
-        env=environment(),
-        stdout=subprocess.PIPE,
-        text=True,
-        check=True,
-        timeout=120,
-    )
-    return float(done.stdout)
+    return float(tell("bench.postgres.history_node", store, runs))

@@ -18,8 +18,9 @@ from typing import Any, TypeAlias
 import uvloop
 
 from bench.contest import FLOWS, Shape
-from bench.pairs import interleaved, median_ratio, spread
+from bench.pairs import interleaved, spread
 from bench.postgres.server import ask, do, schema, schema_of
+from bench.rates import rate_row
 from bench.row import Options, Row
 from engine import Engine
 from engine.cli.tuning import tune
@@ -53,24 +54,16 @@ def _measure(url: str, shape: Shape, count: int, options: Options) -> Iterator[R
     pairs = interleaved(
         partial(ours, url, shape, count), partial(raw, url, rows, write), options.pairs, f"postgres {shape}"
     )
-    ratio = median_ratio([(beside, mine) for mine, beside in pairs])
     mine, beside = ([count / took for took in side] for side in zip(*pairs, strict=True))
     manner = "one INSERT a commit" if shape == "chain" else f"INSERTs of {GROUP} a commit"
-    yield Row(
-        bench="postgres",
-        claim=f"{shape} of {count:,} tasks, journaled on PostgreSQL with fsync",
-        ours=f"{statistics.median(mine):,.0f}/s",
-        beside=f"raw {manner} {statistics.median(beside):,.0f}/s",
-        ratio=ratio,
-        target=f"≥ {TARGETS[shape]:.2f}",
-        holds=ratio >= TARGETS[shape],
-        details={
-            "pairs": len(pairs),
-            "per_s": spread(mine),
-            "beside_per_s": spread(beside),
-            "ratios": [round(theirs / own, 3) for own, theirs in pairs],
-            "rows": len(rows),
-        },
+    yield rate_row(
+        "postgres",
+        f"{shape} of {count:,} tasks, journaled on PostgreSQL with fsync",
+        mine,
+        f"raw {manner}",
+        beside,
+        least=TARGETS[shape],
+        details={"rows": len(rows)},
     )
     if shape == "fan-out":
         copies = [len(rows) / raw(url, rows, by_copy) for _ in range(min(options.pairs, 5))]
