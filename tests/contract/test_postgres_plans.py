@@ -67,23 +67,25 @@ async def plan(connection: Connection, url: str, name: str, values: str) -> str:
     return "\n".join(row[0] for row in await connection.fetch(f"EXPLAIN EXECUTE asked({values})"))
 
 
-CLAIM = "'node', 1, '{f1,f2}', 10, 5"
-TAKES = "'{default}', '{}', '{f1}', '{2}'"
-POOLS = "'{f1}', '{p}', '{3}'"
+KINDS = "'{f1,f2}', '{default}', '{}', '{f1}', '{2}', '{f1}', '{p}', '{3}'"
+CLAIM = f"{KINDS}, 'node', 1, 10, 5, '{{1,2}}', '{{f1}}'"
 ENTRY = "1, 1, 1, '', '', '', '', 1, 1, 1, 1, 1, '', '', NULL, 1"
 
 
 @pytest.mark.parametrize(
     ("name", "values", "index"),
     [
-        ("claim_runs", f"{CLAIM}, {TAKES}, {POOLS}", "run_ready"),
-        ("claim_among", f"{CLAIM}, '{{1,2}}', {POOLS}", "run_key"),
-        ("next_due", f"'{{f1,f2}}', {TAKES}", "run_ready"),
+        ("claim_runs", CLAIM, "run_ready"),
+        ("claim_runs", CLAIM, "run_key"),
+        ("claim_runs", CLAIM, "run_by_pool"),
+        ("next_due", KINDS, "run_ready"),
+        ("next_due", KINDS, "run_by_pool"),
         ("find_in_lane", "'x'", "run_in_lane"),
         ("find_in_lane", "'x'", "run_held"),
         ("let_go", "'{x}'", "run_held"),
         ("let_go", "'{x}'", "run_in_lane"),
-        ("count_slots", "'{x}'", "run_by_pool"),
+        ("look_for_slot", "'x', 1, 'k', 2", "run_by_pool"),
+        ("take_slot", "'x', 1, 'k', 2, 'node'", "run_by_pool"),
         ("insert_entry", ENTRY, "run_key"),
         ("insert_fenced_entries", f"{', '.join(['NULL'] * 16)}, '{{1}}', '{{1}}'", "run_key"),
         ("share_runs", "'{1}'", "run_key"),

@@ -38,6 +38,10 @@ class Database:
         """Do work that is a single statement; it commits by itself. See `transact`."""
         if self.door.pooled:  # nothing outside a transaction is sure to reach the same server process
             return await self.transact(lambda connection, _: work(connection))
+        return await self.converse(work)
+
+    async def converse(self, work: Callable[[Connection], Awaitable[T]]) -> T:
+        """Do work that consists of transactions of its own, such as a `message`; see `transact` for how often."""
 
         async def once(connection: Connection, _: bool) -> T:
             return await work(connection)

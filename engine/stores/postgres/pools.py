@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 
 from engine.model.errors import Fenced
-from engine.model.limits import Pool
-from engine.stores.postgres.address import Address
 from engine.stores.postgres.connect import Connection
 from engine.stores.postgres.lease import Leases
+from engine.stores.postgres.message import message, rows_of
 from engine.stores.postgres.part import Part
 from engine.stores.postgres.statements import statement
 
 HOLD_NODE = statement("hold_node")
 INSERT_POOL = statement("insert_pool")
 LOCK_POOLS = statement("lock_pools")
-COUNT_SLOTS = statement("count_slots")
-FIND_SLOT = statement("find_slot")
+LOOK_FOR_SLOT = statement("look_for_slot")
 TAKE_SLOT = statement("take_slot")
 FREE_SLOT = statement("free_slot")
 LIST_SLOTS = statement("list_slots")
@@ -29,23 +27,19 @@ class PostgresPools(Part):
 
     async def acquire(self, pool: str, slots: int, *, node: str, run: int, key: str) -> bool:
         async def free(connection: Connection) -> bool:
-            if (await held(connection, self._db.address, [pool]))[pool] < slots:
-                return True
-            return await connection.fetchval(self._db.sql(FIND_SLOT), pool, run, key) is not None
+            return bool(await connection.fetchval(self._db.sql(LOOK_FOR_SLOT), pool, run, key, slots))
 
-        async def work(connection: Connection, _: bool) -> bool:
-            if await connection.fetchval(self._db.sql(HOLD_NODE), node) is None:
-                raise Fenced(
-                    f"node {node} has not joined this store, or was declared dead: it may not hold slots of {pool}"
-                )
-            await lock(connection, self._db.address, [pool])
-            if not await free(connection):
-                return False
-            await connection.execute(self._db.sql(TAKE_SLOT), pool, run, key, node)
-            return True
-
+        taking = (TAKE_SLOT, (pool, run, key, slots, node))
+        text = message(self._db.address, *alone_with(node, [pool]), taking)
         # Looking first means that waiting for a full pool locks nothing.
-        return await self._db.query(free) and await self._db.transact(work)
+        if not await self._db.query(free):
+            return False
+        told = rows_of(await self._db.converse(lambda connection: connection.execute(text)))
+        if not told:
+            raise Fenced(
+                f"node {node} has not joined this store, or was declared dead: it may not hold slots of {pool}"
+            )
+        return told > 1
 
     async def release(self, pool: str, *, run: int, key: str) -> None:
         mine = [*self._leases.held]
@@ -59,19 +53,10 @@ class PostgresPools(Part):
         return await self._db.query(work)
 
 
-async def lock(connection: Connection, address: Address, pools: Collection[str]) -> None:
-    """Let nobody else take slots of these pools before the transaction ends."""
-    await connection.execute(address.sql(INSERT_POOL), sorted(pools))
-    await connection.execute(address.sql(LOCK_POOLS), sorted(pools))
+def alone_with(node: str, pools: Collection[str]) -> Sequence[tuple[str, Sequence[object]]]:
+    """How a message begins after which nobody else takes slots of these pools until it has been done.
 
-
-async def held(connection: Connection, address: Address, pools: Collection[str]) -> dict[str, int]:
-    """How many slots of each pool are held."""
-    rows = await connection.fetch(address.sql(COUNT_SLOTS), sorted(pools))
-    return {row["name"]: row["held"] for row in rows}
-
-
-async def room(connection: Connection, address: Address, pools: Mapping[str, Pool]) -> dict[str, int]:
-    """How many runs of each flow its pool has slots for."""
-    count = await held(connection, address, {pool.name for pool in pools.values()})
-    return {flow: pool.slots - count[pool.name] for flow, pool in pools.items()}
+    The node is held first: who waits for it, because somebody is burying it, keeps nobody from a pool.
+    """
+    names = sorted({*pools})
+    return ((HOLD_NODE, (node,)), (INSERT_POOL, (names,)), (LOCK_POOLS, (names,)))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from engine.model.limits import Takes
 from engine.model.run import LogLine, NewRun, NodeRecord, RunRecord, RunState
@@ -83,13 +83,18 @@ def from_new_run(run: NewRun) -> Sequence[object]:
     )
 
 
-def from_takes(takes: Takes) -> Sequence[object]:
-    """The parameters by which `claim_runs.sql` and `next_due.sql` choose."""
+def from_takes(flows: Collection[str], takes: Takes) -> Sequence[object]:
+    """The parameters of `kinds.sql`, by which claims and `next_due.sql` choose among runs of these flows."""
+    pools = takes.pools.values()
     return (
+        [*flows],
         None if takes.queues is None else [*takes.queues],
         None if takes.tags is None else [*takes.tags],
         [flow for flow, _ in takes.elsewhere],
         [version for _, version in takes.elsewhere],
+        [*takes.pools],
+        [pool.name for pool in pools],
+        [pool.slots for pool in pools],
     )
 
 

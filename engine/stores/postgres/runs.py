@@ -1,19 +1,14 @@
-"""Runs on PostgreSQL: created by anyone, claimed by one node at a time."""
+"""Runs on PostgreSQL: created, put into lanes, queued again, cancelled."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass, field
-from time import monotonic
-from typing import Final
 
-from engine.model.errors import Fenced, RunConflict, UnknownRun
-from engine.model.limits import ANY, Takes
+from engine.model.errors import RunConflict, UnknownRun
 from engine.model.run import NewRun, RunRecord, RunState
+from engine.stores.postgres.claims import PostgresClaims
 from engine.stores.postgres.connect import Connection, Row
-from engine.stores.postgres.part import Part, token
-from engine.stores.postgres.pools import lock, room
-from engine.stores.postgres.rows import from_new_run, from_takes, to_run
+from engine.stores.postgres.rows import from_new_run, to_run
 from engine.stores.postgres.statements import statement
 
 INSERT_RUN = statement("insert_run")
@@ -21,10 +16,6 @@ FIND_RUN = statement("find_run")
 FIND_RUN_BY_NUM = statement("find_run_by_num")
 LOCK_RUN = statement("lock_run")
 LOCK_RUN_BY_NUM = statement("lock_run_by_num")
-CLAIM_RUNS = statement("claim_runs")
-CLAIM_AMONG = statement("claim_among")
-FIND_CLAIMED = statement("find_claimed")
-NEXT_DUE = statement("next_due")
 REQUEUE_RUN = statement("requeue_run")
 CLEAR_JOURNALS = statement("clear_journals")
 COPY_ENTRIES = statement("copy_entries")
@@ -39,36 +30,9 @@ CANCEL_RUN = statement("cancel_run")
 REQUEST_CANCEL = statement("request_cancel")
 WAKE_RUNS = statement("wake_runs")
 
-LOST_FOR: Final = 120.0
-"""Seconds for which a claim without an answer is asked after: no server goes on with one for longer."""
 
-
-@dataclass(slots=True)
-class LostClaims:
-    """Claims whose answer never came: what they took is the node's, and nobody told it."""
-
-    tokens: dict[int, float] = field(default_factory=dict[int, float])
-
-    def note(self, claim: int) -> None:
-        """The answer to this claim was lost."""
-        self.tokens[claim] = monotonic() + LOST_FOR
-
-    def found(self, claims: Collection[int]) -> None:
-        """What these took is known now."""
-        for claim in claims:
-            del self.tokens[claim]
-
-    def open(self) -> list[int]:
-        """Those that may still turn out to have taken something."""
-        now = monotonic()
-        self.tokens = {claim: until for claim, until in self.tokens.items() if until > now}
-        return [*self.tokens]
-
-
-class PostgresRuns(Part):
+class PostgresRuns(PostgresClaims):
     """Satisfies `ports.runs.Runs`, together with `PostgresInbox`."""
-
-    _lost: LostClaims
 
     async def create(self, run: NewRun) -> tuple[RunRecord, bool]:
         attempts = 0
@@ -154,56 +118,6 @@ class PostgresRuns(Part):
             return None if row is None else to_run(row)
 
         return await self._db.query(work)
-
-    async def claim(
-        self,
-        node: str,
-        *,
-        now: int,
-        limit: int,
-        flows: Collection[str],
-        only: Collection[int] | None = None,
-        takes: Takes = ANY,
-    ) -> Sequence[RunRecord]:
-        sql = self._db.sql(CLAIM_RUNS if only is None else CLAIM_AMONG)
-        among = from_takes(takes) if only is None else ([*only],)
-        pools = {flow: pool for flow, pool in takes.pools.items() if flow in flows}
-        found_sql = self._db.sql(FIND_CLAIMED)
-        mark: int | None = None
-
-        async def work(connection: Connection, _: bool = False) -> list[RunRecord]:
-            nonlocal mark
-            if mark is not None:
-                self._lost.note(mark)
-                mark = None
-            if lost := self._lost.open():
-                rows = await connection.fetch(found_sql, node, lost)
-                if rows:
-                    self._lost.found({row["claim"] for row in rows})
-                    return [to_run(row) for row in rows]
-            free: dict[str, int] = {}
-            if pools:
-                await lock(connection, self._db.address, {pool.name for pool in pools.values()})
-                free = await room(connection, self._db.address, pools)
-            places = ([*pools], [pool.name for pool in pools.values()], [free[flow] for flow in pools])
-            mark = token()
-            rows = await connection.fetch(sql, node, now, [*flows], limit, mark, *among, *places)
-            if not rows[0]["member"]:
-                raise Fenced(
-                    f"node {node} has not joined this store, or was declared dead: it must join before it claims"
-                )
-            return [to_run(row) for row in rows if row["num"] is not None]
-
-        return await (self._db.transact(work) if pools else self._db.query(work))
-
-    async def next_due(self, *, flows: Collection[str], takes: Takes = ANY) -> int | None:
-        async def work(connection: Connection, _: bool = False) -> int | None:
-            free = await room(connection, self._db.address, takes.pools) if takes.pools else {}
-            open_to = [flow for flow in flows if free.get(flow, 1) > 0]
-            due: int | None = await connection.fetchval(self._db.sql(NEXT_DUE), open_to, *from_takes(takes))
-            return due
-
-        return await (self._db.transact(work) if takes.pools else self._db.query(work))
 
     async def requeue(self, run_id: str, *, now: int) -> RunRecord:
         async def work(connection: Connection, again: bool) -> RunRecord:

@@ -7,6 +7,7 @@ from datetime import timedelta
 
 from engine.stores.postgres.address import Address
 from engine.stores.postgres.bell import Bell
+from engine.stores.postgres.claims import LostClaims
 from engine.stores.postgres.connect import Door, driver
 from engine.stores.postgres.history import PostgresHistory
 from engine.stores.postgres.inbox import PostgresInbox
@@ -16,7 +17,6 @@ from engine.stores.postgres.nodes import PostgresNodes
 from engine.stores.postgres.opening import open_database
 from engine.stores.postgres.pools import PostgresPools
 from engine.stores.postgres.rates import PostgresRates
-from engine.stores.postgres.runs import LostClaims
 
 RENEW = timedelta(seconds=5)
 PATIENCE = timedelta(seconds=30)

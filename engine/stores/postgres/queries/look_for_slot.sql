@@ -1,0 +1,2 @@
+SELECT
+-- include slot_free
