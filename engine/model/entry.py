@@ -21,6 +21,9 @@ ERROR: Final = "error"
 CANCELLED: Final = "cancelled"
 PENDING: Final = "pending"
 
+BEGINNINGS: Final = frozenset({STARTED, WAIT})
+"""The kinds that are no progress: the same attempt would begin, or wait for its rate once more, before every crash."""
+
 DELIVERED: Final = frozenset({TASK, SLEEP, SIGNAL, CHILD, DEADLINE, CANCEL})
 """The kinds that reach the flow in delivery groups. The others are notes to the engine or read at once."""
 

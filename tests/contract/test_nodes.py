@@ -7,7 +7,7 @@ import json
 import pytest
 
 from engine.model.change import Parked
-from engine.model.entry import NOW, STARTED
+from engine.model.entry import NOW, STARTED, WAIT
 from engine.model.errors import Fenced, StoreError
 from engine.model.run import RunState
 from engine.ports.store import Store
@@ -121,8 +121,8 @@ async def test_a_run_that_keeps_dying_is_given_up(store: Store, dies: Kill) -> N
     assert (await found(store, parent)).state is RunState.QUEUED
 
 
-@pytest.mark.parametrize(("kind", "crashes"), [(NOW, 1), (STARTED, 2)])
-async def test_progress_starts_the_count_anew_and_a_mere_start_is_none(
+@pytest.mark.parametrize(("kind", "crashes"), [(NOW, 1), (STARTED, 2), (WAIT, 2)])
+async def test_progress_starts_the_count_anew_and_a_mere_beginning_is_none(
     store: Store, dies: Kill, kind: str, crashes: int
 ) -> None:
     run, _ = await store.create(new_run())

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
-from engine.model.entry import STARTED
+from engine.model.entry import BEGINNINGS
 from engine.model.errors import StoreError
 from engine.model.run import NodeRecord, RunRecord, RunState
 from engine.stores.crash_loop import crash_loop
@@ -74,8 +74,7 @@ class MemoryNodes(Tables):
 
     def _rescue(self, run: RunRecord, crash_limit: int, now: int) -> RunRecord:
         row = self._rows[run.num]
-        # The start of an attempt is no progress: the same attempt would start before every crash.
-        progress = max((e.seq for e in self._entries[run.num].values() if e.kind != STARTED), default=-1)
+        progress = max((e.seq for e in self._entries[run.num].values() if e.kind not in BEGINNINGS), default=-1)
         crashes = 1 if progress > row.crash_seq else run.crashes + 1
         row.crash_seq = progress
         if crashes < crash_limit:

@@ -1,2 +1,2 @@
--- The start of an attempt is no progress: the same attempt would start before every crash.
-SELECT seq FROM journal WHERE run = ? AND kind <> 'started' ORDER BY seq DESC LIMIT 1
+-- The last line that is progress: neither the start of an attempt nor of a wait, see `entry.BEGINNINGS`.
+SELECT seq FROM journal WHERE run = ? AND kind NOT IN ('started', 'wait') ORDER BY seq DESC LIMIT 1
