@@ -8,7 +8,6 @@ from typing import Any
 
 from engine.core.keys import key_text
 from engine.flow import Call
-from engine.model.errors import UsageError
 from engine.model.limits import AGEING, NORMAL, QUEUE, Key, Rate, checked_name, checked_priority, rank
 from engine.model.run import NewRun, RunRecord
 
@@ -32,19 +31,13 @@ def admitted(
     since = max(new.created, new.due) if parent is None else parent.rank + parent.priority * AGEING
     chosen = _first(priority, options.priority, None if parent is None else parent.priority, NORMAL)
     needs = {*options.requires, *(checked_name(name, "tag") for name in requires)}
-    lane = lane_of(call)
-    if parent is not None and lane is not None and lane == parent.lane:
-        raise UsageError(
-            f"run {parent.id} of {parent.flow} awaits a run of {call.flow.name} in its own lane {lane!r}, "
-            "which could start only when it has ended itself"
-        )
     return replace(
         new,
         priority=checked_priority(chosen),
         rank=rank(since=since, priority=chosen),
         queue=checked_name(_first(queue, options.queue, None if parent is None else parent.queue, QUEUE), "queue"),
         requires=tuple(sorted(needs)) or (() if parent is None else parent.requires),
-        lane=lane,
+        lane=lane_of(call),
         # An awaited run has a result of its own to give: it is never answered by another one's.
         occupied="queue" if options.singleton is None or parent is not None else options.singleton,
     )

@@ -148,6 +148,12 @@ class _Stage:
     def start_child(self, run: NewRun) -> asyncio.Future[RunRecord]:
         raise AssertionError("a rehearsal starts no runs")
 
+    async def find(self, num: int) -> RunRecord | None:
+        raise AssertionError("a rehearsal starts no runs")
+
+    async def find_child(self, run_id: str) -> RunRecord | None:
+        raise AssertionError("a rehearsal starts no runs")
+
     def watch(self, num: int, *, patient: bool = False) -> asyncio.Future[RunRecord]:
         raise AssertionError("a rehearsal waits for no runs")
 

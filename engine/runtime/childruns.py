@@ -20,6 +20,7 @@ from engine.model.entry import Entry
 from engine.model.errors import RunCancelled
 from engine.model.run import ENDED, NewRun, RunRecord, RunState
 from engine.model.trace import part_of, place_of
+from engine.runtime import lanes
 from engine.runtime.asking import Asking
 from engine.runtime.recalling import Recalling
 from engine.runtime.scoping import STEP_CODES
@@ -60,6 +61,11 @@ async def _performed(session: Recalling, call: Call[Any], scope: RunScope, key: 
         session.make_room()
         if session.behind:
             await session.on_disk()
+        refused = await lanes.refused(session, new)
+        if refused is not None:
+            line = session.line(kinds.CHILD, key, new.flow, text, began, began, span, scope.span, kinds.ERROR, refused)
+            await session.settle(line, scope, asyncio.current_task())
+            return line
         starting = session.host.start_child(await _in_time(session, new, call))
         child = await session.stored(asyncio.shield(starting))
         ended = child if child.state in ENDED else await _end_of(session, child)

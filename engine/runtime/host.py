@@ -81,6 +81,14 @@ class Host(Protocol):
         """Create a child run, or find it. Goes on when whoever waits for it is cancelled."""
         ...
 
+    async def find(self, num: int) -> RunRecord | None:
+        """The run of this number, as the store has it."""
+        ...
+
+    async def find_child(self, run_id: str) -> RunRecord | None:
+        """The child run of this id, if it was created already."""
+        ...
+
     def watch(self, num: int, *, patient: bool = False) -> asyncio.Future[RunRecord]:
         """Done when the run has ended, or, unless `patient`, stands still in DIVERGED."""
         ...

@@ -418,6 +418,12 @@ class Node:
         self._wake.set()
         return record
 
+    async def find(self, num: int) -> RunRecord | None:
+        return await self.store.find_num(num)
+
+    async def find_child(self, run_id: str) -> RunRecord | None:
+        return await self.store.find(run_id)
+
     async def cancel_child(self, run_id: str, reason: str) -> RunRecord | None:
         try:
             record = await self.store.cancel(run_id, reason, now=self.clock.now())
