@@ -290,7 +290,9 @@ async def _leftovers(session: Session) -> None:
         return
     for task in left:
         task.cancel("the run has ended")
-    _, stubborn = await outwait(asyncio.ensure_future(asyncio.wait(left, timeout=recording.UNWINDING_GRACE)))
+    gone = asyncio.ensure_future(asyncio.wait(left, timeout=recording.UNWINDING_GRACE))
+    await outwait(gone)
+    _, stubborn = gone.result()
     for task in stubborn:
         _log.error(
             "run %s of %s: %r ignores its cancellation and was left behind",

@@ -35,17 +35,19 @@ async def both(first: Coroutine[Any, Any, T], second: Coroutine[Any, Any, S]) ->
             other.exception()  # raised above, unless the first has failed as well
 
 
-async def outwait(task: asyncio.Future[T]) -> T:
-    """What a future comes to, waited for however often the waiting is cancelled."""
-    while not task.done():
+async def outwait(future: asyncio.Future[Any], *, unless: Callable[[], bool] = lambda: False) -> None:
+    """Return when a future is done, however often the waiting is cancelled; what it came to is the caller's to read.
+
+    `unless` is asked before each waiting, and ends it.
+    """
+    while not future.done() and not unless():
+        waiter: asyncio.Future[None] = future.get_loop().create_future()
+        wake = waker(waiter)
+        future.add_done_callback(wake)
         try:
-            await asyncio.shield(task)
+            await waiter
         except asyncio.CancelledError:
-            if task.cancelled():
-                raise
-        except Exception:  # noqa: BLE001 - raised below, where the future is known to be done
-            break
-    return task.result()
+            future.remove_done_callback(wake)
 
 
 def waker(future: asyncio.Future[None]) -> Callable[..., None]:

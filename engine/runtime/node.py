@@ -136,7 +136,9 @@ class Node:
         finally:
             # In a task of its own: who is told to stop twice still hands over what it has.
             with anyio.CancelScope(shield=True):
-                await outwait(self._loop.create_task(self._leave(watch, why), name="headrace leave"))
+                leaving = self._loop.create_task(self._leave(watch, why), name="headrace leave")
+                await outwait(leaving)
+                leaving.result()
 
     async def _leave(self, watch: LoopWatch, why: str) -> None:
         await self._release_all()

@@ -16,7 +16,7 @@ from engine.model.errors import Fenced, HeadraceError, StoreError
 from engine.model.run import RunRecord
 from engine.ports.telemetry import RunIdentity
 from engine.runtime.delivery import Delivery
-from engine.runtime.futures import resolve
+from engine.runtime.futures import outwait, resolve
 from engine.runtime.host import Host
 from engine.runtime.parking import only_ours
 
@@ -319,12 +319,10 @@ class Recording:
         await self.outwait(turn)
 
     async def outwait(self, future: asyncio.Future[Any]) -> None:
-        """Wait for a future however often the waiting is cancelled, unless the run is closed."""
-        while not future.done() and self.closing is None:
-            try:
-                await asyncio.shield(future)
-            except asyncio.CancelledError:
-                continue
+        """Wait for a future however often the waiting is cancelled, unless the run is closed. Raises what it raises."""
+        await outwait(future, unless=lambda: self.closing is not None)
+        if future.done() and not future.cancelled():
+            future.result()
 
     @property
     def awaited_children(self) -> AbstractSet[int]:

@@ -12,6 +12,7 @@ from typing import Any, Final
 from engine.model.errors import Fenced, StoreError
 from engine.model.limits import Pool
 from engine.ports.pools import Pools
+from engine.runtime.futures import outwait
 
 _log = logging.getLogger("headrace.node")
 
@@ -93,7 +94,9 @@ class Slots:
         try:
             return await asyncio.shield(asking)
         except asyncio.CancelledError:
-            await _over(asking)
+            await outwait(asking)
+            if not asking.cancelled():
+                asking.exception()  # nobody's concern any more
             raise
 
     def _call_next(self, name: str) -> None:
@@ -104,14 +107,3 @@ class Slots:
 
 async def _until(event: asyncio.Event) -> None:
     await event.wait()
-
-
-async def _over(task: asyncio.Task[Any]) -> None:
-    """Wait for the end of a task, however often the waiting is cancelled; what came of it is nobody's concern."""
-    while not task.done():
-        try:
-            await asyncio.wait([task])
-        except asyncio.CancelledError:
-            continue
-    if not task.cancelled():
-        task.exception()

@@ -26,6 +26,7 @@ _ONLY_WITHIN: Final = (
     "asyncio/tasks.py",
     "anyio/_backends/_asyncio.py",
     "engine/mapping.py",
+    "engine/runtime/futures.py",
     "engine/runtime/recalling.py",
     "engine/runtime/recording.py",
 )
