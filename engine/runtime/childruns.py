@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import nullcontext
 from dataclasses import replace
 from functools import partial
 from typing import Any, TypeVar
@@ -33,9 +32,7 @@ async def step(session: Recalling, call: Call[T], scope: RunScope, key: str, spa
 
     Cancelling it cancels the child and waits until it has ended.
     """
-    with Asking(session) if scope.body is None else nullcontext():
-        if session.closing is not None:
-            raise asyncio.CancelledError(session.closing.value)
+    with Asking(session, scope):
         line = await session.recorded(key, scope)
         if line is None:
             line = await _performed(session, call, scope, key, span, text)

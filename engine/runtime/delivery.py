@@ -67,6 +67,16 @@ class Delivery:
         """True while something waits to be delivered."""
         return bool(self._groups or self._newcomers or self._turns or self.replaying)
 
+    def asks(self, me: asyncio.Task[object] | None) -> None:
+        """The flow begins to ask for a step, in a task of its own or in one that `gather` made for it."""
+        self.asked += 1
+        if self.unstarted and me not in self.tasks:
+            self.unstarted -= 1
+
+    def answered(self) -> None:
+        """A step has ended, however it ended."""
+        self.asked -= 1
+
     def lone(self, me: asyncio.Task[object] | None) -> bool:
         """True when the flow is one asyncio task, awaiting one step: it is at rest by definition."""
         return (

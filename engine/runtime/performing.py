@@ -45,16 +45,14 @@ async def step(
     Cancelling it cancels the body and waits for its end; the step is then recorded as cancelled, whatever the body
     made of it.
     """
+    if session.closing is not None:
+        raise asyncio.CancelledError(session.closing.value)
     delivery = session.delivery
     me = asyncio.current_task(session.loop)
     own = scope.body is None
     if own:
-        delivery.asked += 1
-        if me not in delivery.tasks and delivery.unstarted:
-            delivery.unstarted -= 1
+        delivery.asks(me)  # by hand what `Asking` does, which costs more
     try:
-        if session.closing is not None:
-            raise asyncio.CancelledError(session.closing.value)
         replaying = session.replay is not None
         if replaying and (line := session.due(key, scope, me) or await session.recorded(key, scope)) is not None:
             if line.blob is not None or line.outcome == kinds.ERROR:
@@ -91,7 +89,7 @@ async def step(
         return value
     finally:
         if own:
-            delivery.asked -= 1
+            delivery.answered()
 
 
 STEP_CODES.add(step.__code__)
@@ -252,7 +250,7 @@ async def _record_attempt(one: Step, error: Exception, at: int, wait_until: int)
 
 
 async def _called_off(one: Step) -> None:
-    """Record that the step was cancelled, and end when the flow may feel it; see `Session.call_off`."""
+    """Record that the step was cancelled, and end when the flow may feel it; see `Recording.call_off`."""
     session = one.session
     session.started_over(one.key)
     if session.closing is not None:

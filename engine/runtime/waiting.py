@@ -24,7 +24,7 @@ async def sleep(
     session: Recalling, scope: RunScope, key: str, span: int, text: str, delay: timedelta | None, until: datetime | None
 ) -> None:
     """A durable sleep: its end is recorded when it begins, its being over when it is."""
-    with Asking(session):
+    with Asking(session, scope):
         if await session.recall(key, "sleep", text, scope) is not None:
             return
         began, when, span = window(session, key, "sleep", text, span, scope, delay, until)
@@ -44,7 +44,7 @@ async def signal(
     """Wait for a signal. Raises TimeoutError; ParameterError when the payload does not fit the declared type."""
     text = f"signal={json.dumps(name)}"
     codec = _codec_of(name, declared)
-    with Asking(session):
+    with Asking(session, scope):
         line = await session.recall(key, "wait_for", text, scope)
         if line is None:
             began, when, span = window(session, key, "wait_for", text, span, scope, limit, None)
