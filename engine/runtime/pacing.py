@@ -6,16 +6,14 @@ import asyncio
 import inspect
 import json
 from functools import partial
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from engine.core.keys import key_text
 from engine.model import entry as kinds
 from engine.model.limits import Rate
 from engine.runtime.futures import waker
-
-if TYPE_CHECKING:
-    from engine.runtime.recalling import Recalling
-    from engine.runtime.step import Step
+from engine.runtime.recalling import Recalling
+from engine.runtime.step import Step
 
 LATE: Final = 10**9
 """Nanoseconds after which a place is given up: a run that comes back late, with others, must not start with them."""

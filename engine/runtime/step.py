@@ -85,7 +85,7 @@ class Step:
         session = self.session
         return Entry(
             session.num, session.next_seq(), session.group, kind, self.key, self.task.name, self.text[:ARGS_SHOWN],
-            self.attempt,            started, at, span, parent, outcome, value, blob, session.epoch,
+            self.attempt, started, at, span, parent, outcome, value, blob, session.epoch,
         )  # fmt: skip
 
     def final(self, outcome: str, value: bytes, at: int, blob: str | None = None) -> Entry:
