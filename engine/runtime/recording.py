@@ -147,9 +147,15 @@ class Recording:
     def add(self, line: Entry) -> None:
         """Record a line in the next commit."""
         if self.closing is not None and (self._lost or self.closing is not Closing.UNWINDING):
+            self._give_back(line)
             return
         self._lines.append(line)
         self.host.commit.touch(self)
+
+    def _give_back(self, line: Entry) -> None:
+        """A line that was just made is not written: what still tells of attempts that began takes its number."""
+        if line.seq == self.seq - 1:
+            self.seq = line.seq
 
     async def assured(self) -> None:
         """Return when this node surely is alive to the others. One that woke up late does not act for a run it lost.
@@ -169,8 +175,7 @@ class Recording:
         it, and will not on replay.
         """
         if self.closing is not None:
-            if line.seq == self.seq - 1:
-                self.seq = line.seq  # never written: what still tells of attempts that began takes its number
+            self._give_back(line)
             raise asyncio.CancelledError(self.closing.value)
         commit = self.host.commit
         if scope.body is not None:

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import timedelta
 
 import pytest
 
-from engine import flow, task
+from engine import Engine, Retry, RunFailed, flow, task
+from engine.model import entry as kinds
+from engine.runtime.recording import Closing
 from tests.integration.conftest import MakeEngine
 
 RETURNED: list[str] = []
@@ -77,3 +80,46 @@ async def test_a_result_in_the_moment_of_release_leaves_no_hole_in_the_journal(
         assert await run.result() == 3
         lines = await engine.store.read(run.num)
     assert [line.seq for line in lines] == [*range(len(lines))]
+
+
+ENGINES: list[Engine] = []
+
+
+@task(retry=Retry(attempts=2, delay=timedelta(0)))
+async def fails_as_its_run_closes() -> None:
+    try:
+        await asyncio.Event().wait()
+    except asyncio.CancelledError:
+        raise ValueError("while cleaning up") from None
+
+
+@task
+async def closes_its_run() -> None:
+    """Closes its run for good, and is seen to run in that very moment."""
+    (session,) = ENGINES[0].node.sessions.values()
+    session.close(Closing.FAILED, ValueError("closed"))
+    await asyncio.Event().wait()
+
+
+async def a_little_later() -> None:
+    await asyncio.sleep(0)
+    await closes_its_run()
+
+
+@flow
+async def closed() -> None:
+    async with asyncio.TaskGroup() as group:
+        group.create_task(a_little_later())
+        await fails_as_its_run_closes()
+
+
+async def test_a_failure_that_a_closed_run_does_not_record_leaves_no_hole_in_the_journal(
+    make_engine: MakeEngine,
+) -> None:
+    async with make_engine(closed) as engine:
+        ENGINES[:] = [engine]
+        run = await engine.start(closed.bind())
+        with pytest.raises(RunFailed, match="closed"):
+            await run.result()
+        lines = await engine.store.read(run.num)
+    assert [(line.seq, line.kind) for line in lines] == [*enumerate([kinds.STARTED] * 2)]
