@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Coroutine
 from contextvars import copy_context
+from inspect import CORO_CREATED, getcoroutinestate, iscoroutine
 from types import CodeType
 from typing import Any, Final
 from weakref import WeakKeyDictionary
@@ -30,17 +31,39 @@ _users: Final[WeakKeyDictionary[asyncio.AbstractEventLoop, int]] = WeakKeyDictio
 
 
 class ScopedTask(asyncio.Task[Any]):
-    """A task that hashes by its place in the flow: sets of tasks (`done.pop()`) have the same order on replay."""
+    """A task that hashes by its place in the flow: sets of tasks (`done.pop()`) have the same order on replay.
 
-    __slots__ = ("_place", "session")
+    `counted` is a step of the flow's own, which its session counts until it asks.
+    """
 
-    def __init__(self, coro: Coroutine[Any, Any, Any], *, place: int, session: object, **options: Any) -> None:
+    __slots__ = ("_counted", "_place", "session")
+
+    def __init__(
+        self,
+        coro: Coroutine[Any, Any, Any],
+        *,
+        place: int,
+        session: Any,  # a Session, which this module must not import; see `runtime/session.py`
+        counted: bool = False,
+        **options: Any,
+    ) -> None:
         self.session = session
+        self._counted = counted
         self._place = place  # first, because asyncio puts the task into a weak set while initialising it
         super().__init__(coro, **options)
 
     def __hash__(self) -> int:
         return self._place
+
+    def cancel(self, msg: Any | None = None) -> bool:
+        """As any task. A step that is cancelled before it has begun never asks: it is counted off when it ends."""
+        told = super().cancel(msg)
+        if told and self._counted:
+            coro = self.get_coro()
+            if iscoroutine(coro) and getcoroutinestate(coro) == CORO_CREATED:
+                self._counted = False
+                self.add_done_callback(self.session.never_asked)
+        return told
 
 
 def install(loop: asyncio.AbstractEventLoop) -> None:
@@ -68,7 +91,7 @@ def _factory(previous: Factory | None) -> Factory:
         scope = CURRENT.get() if context is None else context.get(CURRENT)
         if scope is None:
             return asyncio.Task(coro, loop=loop, **options) if previous is None else previous(loop, coro, **options)
-        session: Any = scope.session  # a Session, which this module must not import; see `runtime/session.py`
+        session: Any = scope.session
         if session.ended:
             return asyncio.Task(coro, loop=loop, **options) if previous is None else previous(loop, coro, **options)
         step = getattr(coro, "cr_code", None) in STEP_CODES
@@ -82,8 +105,9 @@ def _factory(previous: Factory | None) -> Factory:
             options["context"] = context
         options.pop("eager_start", None)  # a branch must not run before its creator has gone on
         session.branched = True
-        task = ScopedTask(coro, place=place, session=session, loop=loop, **options)
-        if scope.body is None:
+        own = scope.body is None
+        task = ScopedTask(coro, place=place, session=session, counted=own and step, loop=loop, **options)
+        if own:
             session.branch_created(task, step=step)
         return task
 

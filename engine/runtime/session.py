@@ -195,6 +195,10 @@ class Session(Recalling):
             self.delivery.tasks.add(task)
             task.add_done_callback(self.delivery.tasks.discard)
 
+    def never_asked(self, _: object) -> None:
+        """A step was cancelled before it began, and has ended."""
+        self.delivery.unstarted -= 1
+
     def can_park(self) -> bool:
         """True when nothing but the engine can move this run and nothing of it is under way.
 
