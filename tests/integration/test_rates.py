@@ -92,18 +92,19 @@ async def narrows() -> list[int]:
 
 async def test_two_nodes_share_a_rate(make_engine: MakeEngine) -> None:
     async with make_engine(asks) as one, make_engine(asks) as two:
+        before = time.monotonic()
         runs = [await at.start(asks.bind(15)) for at in (one, two)]
         assert [await run.result() for run in runs] == [list(range(15))] * 2
-    begun.sort()
-    # 25 of the 30 are at least a second's 46th part apart. Starts may be late, never early.
-    assert begun[-1] - begun[0] >= 25 / 46 * 0.97
+    # 25 of the 30 are at least a second's 46th part apart. Starts may be late, the first one too, but never early.
+    assert max(begun) - before >= 25 / 46 * 0.97
 
 
 async def test_a_pool_and_a_rate_hold_together(make_engine: MakeEngine) -> None:
     async with make_engine(narrows) as engine:
+        before = time.monotonic()
         assert await (await engine.start(narrows.bind())).result() == [*range(6)]
         await until(lambda: engine.node.sessions == {})
-    assert begun[-1] - begun[0] >= 4 / 49 * 0.97
+    assert begun[-1] - before >= 4 / 49 * 0.97
 
 
 async def test_a_waiting_step_lets_its_run_leave_memory_and_keeps_its_place(make_engine: MakeEngine) -> None:
