@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from engine.client import Client
+from engine.ports.telemetry import WHOLE
 from engine.stores.blobs import ObjectBlobs
 from tests.chaos import flows, script
 from tests.chaos.arena import Arena
@@ -26,12 +27,16 @@ from tests.chaos.slots import Record, Slot, cut
 from tests.chaos.traces import Traces
 from tests.chaos.workload import Workload
 from tests.support.otlp import Receiver
+from tests.support.polling import happens
 
 PEACE: Final = 60.0
 """Seconds in which every run must have ended once nobody is hurt any more, and four leases besides."""
 
 GIVEN_BACK: Final = 3.0
 """Seconds within which the last slots are given back. Nodes that stop give back all they have, leaked or not."""
+
+SENT: Final = 5.0
+"""Seconds within which the last node has sent what spans the dead kept."""
 
 STARVED: Final = 200_000_000
 """Nanoseconds in which this process was not run although it wanted to: others on this machine were not either."""
@@ -169,31 +174,32 @@ class _Battle:
     async def _peace(self, work: Workload, slots: list[Slot], window: Window) -> None:
         """Everybody lives, and every run ends; then all stop, and a last node sends what spans the dead kept."""
         peace = PEACE + 4 * self._arena.lease
-        deadline = time.monotonic() + peace
+        began = time.monotonic()
         await asyncio.gather(*(slot.settle() for slot in slots))
         await asyncio.gather(*(slot.inhabited() for slot in slots))
         await asyncio.wait([asyncio.ensure_future(work.finish())], timeout=peace)
-        while (self._history.unfinished or work.open) and time.monotonic() < deadline:  # noqa: ASYNC110 - no event
-            await asyncio.sleep(0.05)
-        deadline = time.monotonic() + GIVEN_BACK
-        slots_held = "SELECT pool, run, key, node FROM slot"
-        while (held := await window.rows(slots_held)) and time.monotonic() < deadline:  # noqa: ASYNC110 - no event
-            await asyncio.sleep(0.1)
-        self._held = held
+        left = began + peace - time.monotonic()
+        await happens(lambda: not (self._history.unfinished or work.open), left, every=0.05)
+
+        async def given_back() -> bool:
+            self._held = await window.rows("SELECT pool, run, key, node FROM slot")
+            return not self._held
+
+        async def all_sent() -> bool:
+            return not await window.rows(f"SELECT num FROM run WHERE ended IS NOT NULL AND exported < {WHOLE}")
+
+        await happens(given_back, GIVEN_BACK, every=0.1)
         await asyncio.gather(*(slot.stop() for slot in slots))
         last = slots[0]
         await last.inhabited()
-        await asyncio.sleep(1.0)
+        await happens(all_sent, SENT, every=0.1)
         await last.stop()
 
     async def _last(self) -> None:
         plan, counts = self._plan, self._record.counts
         await asyncio.sleep(plan.seconds)
-        deadline = time.monotonic() + 3 * plan.seconds
-        while any(counts[kind] < few for kind, few in plan.at_least.items()):
-            if time.monotonic() > deadline:
-                return
-            await asyncio.sleep(0.1)
+        enough = plan.at_least.items()
+        await happens(lambda: all(counts[kind] >= few for kind, few in enough), 3 * plan.seconds, every=0.1)
 
     async def _feel_hunger(self) -> None:
         while True:

@@ -21,6 +21,7 @@ from tests.chaos.history import History
 from tests.chaos.ledger import Tail
 from tests.chaos.processes import ROOT
 from tests.chaos.sight import Window
+from tests.support.polling import happens
 
 STEPS: Final = 6
 """A process is killed when it has begun so many steps at most; when it has begun none, somewhere in its start."""
@@ -102,12 +103,12 @@ class _Case:
         )
 
     async def _begun(self, process: asyncio.subprocess.Process, steps: int, patience: float) -> None:
-        deadline = time.monotonic() + patience
-        while time.monotonic() < deadline and process.returncode is None:
+        def begun() -> bool:
             self.tail.read()
-            if sum(line.pid == process.pid and line.what == "begin" for line in self.tail.lines) >= steps:
-                return
-            await asyncio.sleep(0.005)
+            done = sum(line.pid == process.pid and line.what == "begin" for line in self.tail.lines)
+            return done >= steps or process.returncode is not None
+
+        await happens(begun, patience, every=0.005)
 
     async def _look(self, dead: asyncio.subprocess.Process) -> None:
         """What is on disk when a process has died: none of it may be done again."""

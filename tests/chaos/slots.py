@@ -17,6 +17,7 @@ from tests.chaos.arena import Arena
 from tests.chaos.ledger import Ledger
 from tests.chaos.processes import NodeProcess, Nursery
 from tests.chaos.script import Fault
+from tests.support.polling import happens
 from tests.support.proxy import Proxy
 
 PATIENCE: Final = 20.0
@@ -218,10 +219,7 @@ async def cut(proxy: Proxy, fault: Fault) -> bool:
     proxy.having = HAVING[fault.detail % len(HAVING)]
     hold = HOLD[fault.detail // 8 % len(HOLD)]
     proxy.cut = "late" if hold == "late" else "request" if hold == "request" else "answer"
-    deadline = time.monotonic() + 2.0
-    while proxy.cuts == before and time.monotonic() < deadline:  # noqa: ASYNC110 - a cut sets no event
-        await asyncio.sleep(0.01)
-    happened, proxy.cut = proxy.cuts > before, None
+    happened, proxy.cut = await happens(lambda: proxy.cuts > before, 2.0, every=0.01), None
     if hold == "late":
         await asyncio.sleep(2 * fault.lasting)
         await proxy.release()

@@ -9,7 +9,6 @@ import sqlite3
 import subprocess
 import sys
 import textwrap
-import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
@@ -19,6 +18,7 @@ from typing import Any
 import pytest
 
 from tests.support.command import ROOT
+from tests.support.polling import wait_until
 
 FLOWS = """\
 import asyncio
@@ -154,11 +154,13 @@ class Child:
 
     def until(self, condition: Callable[[], object], seconds: float = 30) -> None:
         """Wait for a condition, which must come true while the child runs."""
-        deadline = time.monotonic() + seconds
-        while not condition():
-            assert self.process.poll() is None, f"ended too early: {self.end()}"
-            assert time.monotonic() < deadline, f"not within {seconds} s: {self.err}"
-            time.sleep(0.01)
+
+        def reached() -> object:
+            found = condition()
+            assert found or self.process.poll() is None, f"ended too early: {self.end()}"
+            return found
+
+        wait_until(reached, seconds, every=0.01, tell=lambda: self.err)
 
     def says(self, text: str) -> Callable[[], bool]:
         """A condition for `until`."""

@@ -7,6 +7,7 @@ import asyncio
 from engine.ports.store import Store
 from engine.stores.sqlite import SQLiteStore
 from tests.contract.harness import claimed, new_run
+from tests.support.polling import until
 
 
 async def test_nothing_has_changed_since_the_last_look(store: Store) -> None:
@@ -19,9 +20,7 @@ async def test_what_another_program_does_is_noticed_once(store: Store, other: St
     await claimed(store)
     store.changed()
     await other.signal("run", "go", b"1", now=200)
-    async with asyncio.timeout(5):
-        while not store.changed():  # noqa: ASYNC110 - it is asked, it does not tell; over a network news take a moment
-            await asyncio.sleep(0.001)
+    await until(store.changed, 5)  # over a network news take a moment
     assert not store.changed()
 
 
@@ -57,7 +56,5 @@ async def test_a_store_that_can_tell_does_so_until_it_is_asked_not_to(store: Sto
     forget()
     told.clear()
     await other.create(new_run("newer"))
-    async with asyncio.timeout(5):
-        while not store.changed():  # noqa: ASYNC110 - as above
-            await asyncio.sleep(0.001)
+    await until(store.changed, 5)
     assert not told.is_set()

@@ -16,6 +16,7 @@ from engine.stores.postgres.statements import statement
 from tests.contract.conftest import opened
 from tests.contract.harness import claimed, new_run, write_as
 from tests.support import postgres
+from tests.support.polling import until
 
 WAITING = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND application_name = $1"
 BEGUN = """\
@@ -41,9 +42,11 @@ async def in_the_middle(url: str, *statements: str) -> AsyncGenerator[Connection
 async def until_blocked(store: Store, url: str) -> None:
     assert isinstance(store, PostgresStore)
     name = store._door.name  # pyright: ignore[reportPrivateUsage]
-    async with asyncio.timeout(10):
-        while await postgres.rows(url, WAITING, name) == [(0,)]:  # noqa: ASYNC110 - the server sets no event
-            await asyncio.sleep(0.01)
+
+    async def blocked() -> bool:
+        return await postgres.rows(url, WAITING, name) != [(0,)]
+
+    await until(blocked, 10, every=0.01)
 
 
 async def test_who_comes_while_the_last_one_ends_has_its_turn(url: str) -> None:

@@ -16,6 +16,7 @@ from engine.stores.postgres.connect import Door
 from engine.stores.postgres.statements import statement
 from tests.contract.conftest import opened
 from tests.contract.harness import claimed, entry, node, write_as
+from tests.support.polling import until
 from tests.support.postgres import execute, let_expire, rows
 
 LEASE = timedelta(seconds=0.6)
@@ -29,10 +30,14 @@ async def test_a_dead_node_s_lease_runs_out(url: str) -> None:
         await dying.close()
         died = monotonic()
         assert await other.rescue(crash_limit=3, now=200) == []
-        async with asyncio.timeout(10):
-            while not (rescued := await other.rescue(crash_limit=3, now=200)):  # noqa: ASYNC110 - time runs out in silence
-                await asyncio.sleep(0.02)
-        assert [found.num for found in rescued] == [run.num]
+        rescued: list[int] = []
+
+        async def is_rescued() -> bool:
+            rescued.extend(found.num for found in await other.rescue(crash_limit=3, now=200))
+            return bool(rescued)
+
+        await until(is_rescued, 10, every=0.02)
+        assert rescued == [run.num]
         assert monotonic() - died < LEASE.total_seconds() + 1
 
 
@@ -78,9 +83,11 @@ async def test_an_expired_lease_that_nobody_noticed_is_renewed(url: str) -> None
     async with opened(PostgresStore(url, lease=LEASE)) as store:
         await store.join(node())
         await let_expire(url, "node")
-        async with asyncio.timeout(10):
-            while not (await store.nodes())[0].alive:  # noqa: ASYNC110 - a thread renews it in silence
-                await asyncio.sleep(0.02)
+
+        async def is_renewed() -> bool:
+            return (await store.nodes())[0].alive
+
+        await until(is_renewed, 10, every=0.02)
         await store.beat("node")
 
 
@@ -119,9 +126,7 @@ async def test_a_frozen_process_in_a_pool_does_not_hold_up_a_node_that_leaves(ur
         await stuck.execute(address.sql(statement("lock_pools")), ["db"])
         asking = [asyncio.ensure_future(store.acquire("db", 1, node="node", run=n, key="k")) for n in range(4)]
         locked = "SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
-        async with asyncio.timeout(10):
-            while not await rows(url, locked):  # noqa: ASYNC110 - the server sets no event
-                await asyncio.sleep(0.005)
+        await until(lambda: rows(url, locked), 10, every=0.005)
         for one in asking:
             one.cancel()
         await asyncio.wait(asking)

@@ -15,6 +15,7 @@ from engine.ports.store import Store
 from engine.stores.postgres import PostgresStore
 from tests.contract.conftest import opened
 from tests.contract.harness import batch_of, claimed, entry, handed_over, log, new_run
+from tests.support.polling import until
 from tests.support.postgres import Server, serving
 
 
@@ -49,9 +50,7 @@ class Load:
         await task
 
     async def reach(self, lines: int) -> None:
-        async with asyncio.timeout(30):
-            while self.acknowledged < lines:  # noqa: ASYNC110 - a counter sets no event
-                await asyncio.sleep(0.001)
+        await until(lambda: self.acknowledged >= lines, 30, tell=lambda: self.acknowledged)
 
 
 @pytest.mark.parametrize("mode", ["fast", "immediate"])

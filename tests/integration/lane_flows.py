@@ -6,8 +6,8 @@ import asyncio
 from pathlib import Path
 
 from engine import flow, task
-from tests.integration.polling import until
 from tests.integration.process import note
+from tests.support.polling import until
 
 
 @task

@@ -7,11 +7,12 @@ import signal
 import sqlite3
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 from typing import Any
+
+from tests.support.polling import wait_until
 
 ROOT = Path(__file__).parents[2]
 
@@ -51,10 +52,7 @@ class Processes:
 
     def wait_until(self, reached: Callable[[], object], seconds: float = 60.0) -> None:
         """Return when the condition holds; fails when it does not within the time."""
-        deadline = time.monotonic() + seconds
-        while not reached():
-            assert time.monotonic() < deadline, f"not reached.\nledger: {self.ledger}\noutput:\n{self.output}"
-            time.sleep(0.01)
+        wait_until(reached, seconds, every=0.01, tell=lambda: f"ledger: {self.ledger}\noutput:\n{self.output}")
 
     def finish(self, child: subprocess.Popen[bytes], code: int = 0) -> None:
         """Wait until a process has ended by itself, with this code."""

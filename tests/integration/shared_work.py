@@ -8,8 +8,8 @@ import time
 from pathlib import Path
 
 from engine import Pool, flow, task
-from tests.integration.polling import until
 from tests.integration.process import note
+from tests.support.polling import until
 
 
 @task

@@ -12,6 +12,7 @@ from engine import flow, task
 from engine.model.run import RunState
 from tests.integration.conftest import MakeEngine
 from tests.integration.process import Processes
+from tests.support.polling import wait_until
 
 reported = threading.Event()
 
@@ -52,10 +53,10 @@ async def test_the_one_who_blocks_it_is_named(
 
 
 def _release_when(caplog: pytest.LogCaptureFixture) -> None:
-    deadline = time.monotonic() + 20
-    while "has stood still" not in caplog.text and time.monotonic() < deadline:
-        time.sleep(0.005)
-    reported.set()
+    try:
+        wait_until(lambda: "has stood still" in caplog.text)
+    finally:
+        reported.set()
 
 
 @task

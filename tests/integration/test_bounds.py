@@ -12,7 +12,7 @@ from engine import RunCancelled, RunFailed, current, flow, sleep, task, timeout,
 from engine.core.scopes import PATH_LIMIT
 from engine.runtime import commit, recording
 from tests.integration.conftest import MakeEngine
-from tests.integration.polling import until
+from tests.support.polling import until
 
 executed: list[int] = []
 

@@ -11,8 +11,8 @@ from engine.model.errors import RunCancelled
 from engine.model.run import RunState
 from engine.stores.sqlite import SQLiteStore
 from tests.integration.conftest import MakeEngine
-from tests.integration.polling import until
 from tests.integration.process import Processes
+from tests.support.polling import until
 
 
 class OutOfStock(Exception):

@@ -8,7 +8,7 @@ from engine import flow, task, wait_for
 from engine.model.errors import RunCancelled
 from engine.model.run import RunState
 from tests.integration.conftest import MakeEngine
-from tests.integration.polling import until, until_state
+from tests.support.polling import until, until_state
 
 asked = 1
 

@@ -15,7 +15,7 @@ from engine.settings import NodeSettings
 from engine.stores.blobs import MemoryBlobs
 from engine.stores.sqlite import SQLiteStore
 from tests.integration.conftest import MakeEngine
-from tests.integration.polling import until_state
+from tests.support.polling import until_state
 
 executed: list[int] = []
 

@@ -12,7 +12,7 @@ import pytest
 from engine import HookEvent, RunCancelled, RunFailed, flow, sleep, task, wait_for
 from engine.model.run import RunState
 from tests.integration.conftest import MakeEngine
-from tests.integration.polling import until, until_state
+from tests.support.polling import until, until_state
 
 heard: list[tuple[str, str, str, str]] = []
 

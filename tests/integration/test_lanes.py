@@ -13,8 +13,8 @@ from engine.model.errors import NotKeyable, UsageError
 from engine.model.run import RunState
 from tests.integration.conftest import MakeEngine
 from tests.integration.lane_flows import bill
-from tests.integration.polling import until, until_state
 from tests.integration.process import Processes
+from tests.support.polling import until, until_state
 
 went: list[str] = []
 

@@ -12,7 +12,7 @@ from engine.model import entry as kinds
 from engine.model.run import RunState
 from engine.runtime import recording
 from tests.integration.conftest import MakeEngine
-from tests.integration.polling import until, until_state
+from tests.support.polling import until, until_state
 
 never: asyncio.Event
 

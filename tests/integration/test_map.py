@@ -10,7 +10,7 @@ import pytest
 
 from engine import RunFailed, flow, task, testing
 from tests.integration.conftest import MakeEngine
-from tests.integration.polling import until
+from tests.support.polling import until
 
 CONCURRENCY = 8
 

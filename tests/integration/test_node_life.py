@@ -19,7 +19,7 @@ from engine.settings import NodeSettings
 from engine.stores.blobs import MemoryBlobs
 from engine.stores.sqlite import SQLiteStore
 from tests.integration.conftest import MakeEngine
-from tests.integration.polling import until, until_state
+from tests.support.polling import until, until_state
 
 gate: asyncio.Event
 

@@ -13,9 +13,9 @@ import pytest
 from engine import current, flow, task, wait_for
 from engine.model.run import RunState
 from tests.integration.conftest import MakeEngine
-from tests.integration.polling import until, until_state
 from tests.integration.process import Processes
 from tests.integration.shared_work import needs_it_too, needs_the_scarce, shared
+from tests.support.polling import until, until_state
 
 RUNS = 6
 

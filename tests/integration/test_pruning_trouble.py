@@ -14,7 +14,7 @@ from engine.runtime import pruning
 from engine.settings import NodeSettings
 from engine.stores.blobs import MemoryBlobs
 from engine.stores.sqlite import SQLiteStore
-from tests.integration.polling import until
+from tests.support.polling import until
 
 
 @task

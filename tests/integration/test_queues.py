@@ -11,7 +11,7 @@ from engine import Engine, NodeSettings, Pool, flow, sleep, task
 from engine.model.errors import UsageError
 from engine.model.run import RunState
 from tests.integration.conftest import MakeEngine
-from tests.integration.polling import until, until_state
+from tests.support.polling import until, until_state
 
 went: list[str] = []
 inside: list[str] = []

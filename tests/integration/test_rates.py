@@ -10,7 +10,7 @@ import pytest
 from engine import Pool, Rate, Retry, RunCancelled, RunFailed, flow, task, testing
 from engine.model.run import RunState
 from tests.integration.conftest import MakeEngine
-from tests.integration.polling import until, until_state
+from tests.support.polling import until, until_state
 
 HOURLY = Rate("hourly", 2, per=timedelta(hours=1), burst=1)
 begun: list[float] = []

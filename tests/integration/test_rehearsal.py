@@ -16,7 +16,7 @@ from engine.flow import Flow
 from engine.model.run import RunState
 from engine.rehearsal import Verdict, rehearse
 from tests.integration.conftest import MakeEngine
-from tests.integration.polling import until_state
+from tests.support.polling import until_state
 
 done: list[str] = []
 

@@ -11,8 +11,8 @@ import pytest
 
 from engine import RunCancelled, RunFailed, flow, shell
 from tests.integration.conftest import MakeEngine
-from tests.integration.polling import until
 from tests.integration.process import Processes, die_once, note
+from tests.support.polling import until
 
 
 @flow

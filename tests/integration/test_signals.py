@@ -14,7 +14,7 @@ from engine.model.errors import ParameterError, RunConflict, UnknownRun
 from engine.model.run import RunState
 from engine.testing.disk import RememberingStore
 from tests.integration.conftest import MakeEngine
-from tests.integration.polling import until, until_state
+from tests.support.polling import until, until_state
 
 
 class Approval(BaseModel):

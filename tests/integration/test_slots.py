@@ -11,7 +11,7 @@ import pytest
 from engine import Pool, flow, task
 from engine.ports.store import Store
 from tests.integration.conftest import MakeEngine
-from tests.integration.polling import until
+from tests.support.polling import until
 
 DOOR = Pool("door", 1)
 

@@ -17,8 +17,8 @@ from engine import Engine, flow, task
 from engine.model.errors import RunConflict, UsageError
 from engine.model.run import RunState
 from tests.integration.conftest import MakeEngine
-from tests.integration.polling import until_state
 from tests.integration.process import Processes
+from tests.support.polling import until_state
 
 
 @task

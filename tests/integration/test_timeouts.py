@@ -10,7 +10,7 @@ import pytest
 from engine import RunCancelled, RunFailed, flow, sleep, task, testing, timeout, wait_for
 from engine.model.run import RunState
 from tests.integration.conftest import MakeEngine
-from tests.integration.polling import until
+from tests.support.polling import until
 
 seen: list[str] = []
 

@@ -11,7 +11,7 @@ from engine.client import RunHandle
 from engine.model.run import NodeRecord, RunState
 from engine.runtime.duty import record_of, takes_of
 from tests.integration.conftest import MakeEngine
-from tests.integration.polling import until, until_state
+from tests.support.polling import until, until_state
 
 TICK = timedelta(milliseconds=20)
 went: list[str] = []

@@ -19,6 +19,7 @@ from observability.sink import OtlpSink
 from observability.spans import entry_spans
 from tests.observability.made import identity, line
 from tests.support.otlp import Receiver, Reply
+from tests.support.polling import wait_until
 
 
 def exporter(receiver: Receiver, *, limit: int = 200_000, gzip: bool = False) -> Exporter[SpanRecord]:
@@ -200,7 +201,4 @@ async def test_closing_what_was_never_used_returns_at_once() -> None:
 
 def wait_for_log(caplog: pytest.LogCaptureFixture, text: str) -> None:
     """Until a line is logged by the exporter's thread, which no event of ours can tell."""
-    until = time.monotonic() + 20
-    while text not in caplog.text:
-        assert time.monotonic() < until, f"{text!r} was never logged: {caplog.text}"
-        time.sleep(0.005)
+    wait_until(lambda: text in caplog.text, tell=lambda: f"{text!r} was never logged: {caplog.text}")

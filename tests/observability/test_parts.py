@@ -16,8 +16,8 @@ from engine.model.run import RunState
 from engine.rerun import rerun
 from observability import names
 from observability.telemetry import telemetry_from_environment
-from tests.integration.polling import until_state
 from tests.support.otlp import Receiver, Span, Trace, check_whole
+from tests.support.polling import until_state
 
 failures = 0
 

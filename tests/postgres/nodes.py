@@ -9,6 +9,8 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+from tests.support.polling import until
+
 ROOT = Path(__file__).parents[2]
 
 
@@ -93,12 +95,7 @@ class Nodes:
 
     async def until(self, reached: Callable[[], object], seconds: float = 30.0) -> None:
         """Return when the condition holds; fails when it does not within the time."""
-        try:
-            async with asyncio.timeout(seconds):
-                while not reached():  # noqa: ASYNC110 - a file sets no event
-                    await asyncio.sleep(0.005)
-        except TimeoutError:
-            raise AssertionError(f"not reached.\n{self.ledger}\n{self.errors}") from None
+        await until(reached, seconds, tell=lambda: f"{self.ledger}\n{self.errors}")
 
     async def close(self) -> None:
         for node in self._all:

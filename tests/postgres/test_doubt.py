@@ -11,7 +11,7 @@ from engine import Engine, Retry, flow, task
 from engine.flow import Flow
 from engine.stores.postgres import PostgresStore
 from engine.stores.postgres.lease import Leases
-from tests.integration.polling import until
+from tests.support.polling import until
 
 renewing: asyncio.Event
 seen: list[bool]

@@ -10,11 +10,13 @@ import pytest
 
 from engine import Engine
 from engine.client import Client
+from engine.model.run import RunState
 from engine.stores.blobs import MemoryBlobs
 from engine.stores.postgres import PostgresStore
 from tests.contract.conftest import opened
 from tests.postgres.a_node import journey
 from tests.postgres.nodes import Nodes
+from tests.support.polling import until_state
 from tests.support.pooler import pooler
 
 RESULT = [5, sum(n * n for n in range(20)), 4]
@@ -48,8 +50,7 @@ async def test_a_node_behind_a_pooler_runs_what_it_is_given(
             assert [await handle.result() for handle in handles] == [RESULT] * 10
             cancelled = await engine.start(journey.bind("never"), id="never")
             await (await elsewhere.get("never")).cancel("not wanted")
-            while (await cancelled.state()) != "cancelled":  # noqa: ASYNC110 - it takes a moment to unwind
-                await asyncio.sleep(0.01)
+            await until_state(cancelled, RunState.CANCELLED)  # it takes a moment to unwind
         assert await store.holders() == []
 
 

@@ -10,8 +10,9 @@ import tempfile
 from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
-from time import monotonic, sleep
 from urllib.parse import urlsplit, urlunsplit
+
+from tests.support.polling import wait_until
 
 SETTINGS = """\
 [databases]
@@ -66,11 +67,9 @@ def program() -> str:
 
 
 def _listening(port: int, folder: Path) -> None:
-    deadline = monotonic() + 10
-    while True:
+    def listens() -> bool:
         with socket.socket() as probe:
-            if probe.connect_ex(("127.0.0.1", port)) == 0:
-                return
-        log = folder / "log"
-        assert monotonic() < deadline, log.read_text(encoding="utf-8") if log.exists() else "it does not listen"
-        sleep(0.02)
+            return probe.connect_ex(("127.0.0.1", port)) == 0
+
+    log = folder / "log"
+    wait_until(listens, 10, every=0.02, tell=lambda: log.read_text(encoding="utf-8") if log.exists() else "no log")

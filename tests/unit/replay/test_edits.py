@@ -17,7 +17,7 @@ from engine.model.run import RunState
 from engine.rehearsal import rehearse
 from engine.stores.blobs import MemoryBlobs
 from engine.testing.disk import Disk, RememberingStore
-from tests.integration.polling import until_state
+from tests.support.polling import until_state
 
 Body: TypeAlias = "Callable[[], Awaitable[list[str]]]"
 Policy: TypeAlias = Literal["stop", "rerun", "reuse"]
