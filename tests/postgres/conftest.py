@@ -7,12 +7,11 @@ from pathlib import Path
 
 import pytest_asyncio
 
-from tests.postgres.nodes import Nodes
+from tests.postgres.nodes import Nodes, processes
 
 
 @pytest_asyncio.fixture
 async def nodes(url: str, tmp_path: Path) -> AsyncIterator[Nodes]:
     """Processes on the test's store, with a lease of two seconds; none of them outlives the test."""
-    nodes = Nodes(f"{url}&lease=2", tmp_path)
-    yield nodes
-    await nodes.close()
+    async with processes(f"{url}&lease=2", tmp_path) as nodes:
+        yield nodes

@@ -6,7 +6,8 @@ import asyncio
 import os
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import AsyncGenerator, Callable
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 from tests.support.polling import until
@@ -58,7 +59,7 @@ class Nodes:
     """The nodes of one test. What their tasks note is in `ledger`, in the order in which it happened."""
 
     def __init__(self, url: str, folder: Path) -> None:
-        self._url = url
+        self.url = url
         self._folder = folder
         self._all: list[NodeProcess] = []
 
@@ -72,7 +73,7 @@ class Nodes:
         """Start one that has loaded its flows and waits for `join`."""
         with (self._folder / "errors").open("ab") as errors:
             process = await asyncio.create_subprocess_exec(
-                *(sys.executable, "-m", "tests.postgres.a_node", self._url),
+                *(sys.executable, "-m", "tests.postgres.a_node", self.url),
                 cwd=self._folder,
                 env=os.environ | {"PYTHONPATH": str(ROOT), "LEDGER": str(self._folder / "ledger")},
                 stdin=asyncio.subprocess.PIPE,
@@ -102,3 +103,13 @@ class Nodes:
             if node.process.returncode is None:
                 node.thaw()
                 await node.kill()
+
+
+@asynccontextmanager
+async def processes(url: str, folder: Path) -> AsyncGenerator[Nodes]:
+    """Nodes on a store, none of which outlives the block."""
+    nodes = Nodes(url, folder)
+    try:
+        yield nodes
+    finally:
+        await nodes.close()

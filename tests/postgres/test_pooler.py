@@ -15,11 +15,10 @@ from engine.stores.blobs import MemoryBlobs
 from engine.stores.postgres import PostgresStore
 from tests.contract.conftest import opened
 from tests.postgres.a_node import journey
-from tests.postgres.nodes import Nodes
+from tests.postgres.journeys import RESULT, under_way
+from tests.postgres.nodes import processes
 from tests.support.polling import until_state
 from tests.support.pooler import pooler
-
-RESULT = [5, sum(n * n for n in range(20)), 4]
 
 
 @pytest.fixture
@@ -55,18 +54,7 @@ async def test_a_node_behind_a_pooler_runs_what_it_is_given(
 
 
 async def test_a_killed_node_s_runs_go_on_behind_a_pooler(pooled: str, tmp_path: Path) -> None:
-    nodes = Nodes(f"{pooled}&lease=2", tmp_path)
-    try:
-        first, second = await nodes.start(), await nodes.prepare()
-        async with opened(PostgresStore(pooled)) as store:
-            client = Client(store, MemoryBlobs())
-            runs = [await client.start(journey.bind(f"r{n}"), id=f"r{n}") for n in range(4)]
-            await nodes.until(lambda: len(nodes.ledger) >= 40)
-            await second.join()
-            await first.kill()
-            for run in runs:
-                await run.signal("go", "home")
-            async with asyncio.timeout(60):
-                assert [await run.result() for run in runs] == [RESULT] * 4
-    finally:
-        await nodes.close()
+    async with processes(f"{pooled}&lease=2", tmp_path) as nodes, under_way(nodes) as going, asyncio.timeout(60):
+        await going.second.join()
+        await going.first.kill()
+        await going.finished()
