@@ -11,9 +11,12 @@ from pathlib import Path
 
 from engine import Engine, Pool, flow, sleep, task, wait_for
 from engine.settings import NodeSettings
+from tests.support.polling import until
 
 LEASE = timedelta(seconds=2)
 LEDGER = Path(os.environ.get("LEDGER", "ledger"))
+HOLD = LEDGER.with_name("hold")
+"""While there is this file, no part ends."""
 SETTINGS = NodeSettings()
 """The defaults: a takeover in time must not need settings."""
 LANES = Pool("lanes", 3)
@@ -37,6 +40,7 @@ async def part(run: str, n: int) -> int:
     """An item of the fan-out."""
     note(f"{run} part-{n}")
     await asyncio.sleep(0.05)
+    await until(lambda: not HOLD.exists(), 60)
     return n * n
 
 

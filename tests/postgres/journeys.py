@@ -38,11 +38,12 @@ class UnderWay:
 
 @asynccontextmanager
 async def under_way(nodes: Nodes) -> AsyncGenerator[UnderWay]:
-    """Begin the journeys, and wait until some are in the middle."""
+    """Begin the journeys, and hold them in the middle, however long the second node takes to join."""
     first, second = await nodes.start(), await nodes.prepare()
     store = PostgresStore(nodes.url)
     async with opened(store):
         client = Client(store, MemoryBlobs())
         runs = [await client.start(journey.bind(f"r{n}"), id=f"r{n}") for n in range(4)]
         await nodes.until(lambda: len(nodes.ledger) >= 40)
+        nodes.hold()
         yield UnderWay(first, second, store, runs)

@@ -85,6 +85,14 @@ class Nodes:
         await node.hear("loaded")
         return node
 
+    def hold(self) -> None:
+        """From now on no part of a journey ends."""
+        (self._folder / "hold").touch()
+
+    def let_go(self) -> None:
+        """Parts end again."""
+        (self._folder / "hold").unlink()
+
     @property
     def ledger(self) -> list[str]:
         file = self._folder / "ledger"

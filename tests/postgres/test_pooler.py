@@ -56,5 +56,6 @@ async def test_a_node_behind_a_pooler_runs_what_it_is_given(
 async def test_a_killed_node_s_runs_go_on_behind_a_pooler(pooled: str, tmp_path: Path) -> None:
     async with processes(f"{pooled}&lease=2", tmp_path) as nodes, under_way(nodes) as going, asyncio.timeout(60):
         await going.second.join()
+        nodes.let_go()
         await going.first.kill()
         await going.finished()

@@ -20,6 +20,7 @@ def _repeated(nodes: Nodes) -> Counter[str]:
 async def test_a_killed_node_s_runs_go_on_within_the_lease_and_a_second(nodes: Nodes) -> None:
     async with under_way(nodes) as going:
         await going.second.join()
+        nodes.let_go()
         await going.first.kill()
         killed, before = monotonic(), len(nodes.ledger)
         await nodes.until(lambda: len(nodes.ledger) > before)
@@ -38,6 +39,7 @@ async def test_a_killed_node_s_runs_go_on_within_the_lease_and_a_second(nodes: N
 async def test_a_node_that_stops_hands_over_in_less_than_a_second(nodes: Nodes) -> None:
     async with under_way(nodes) as going:
         await going.second.join()
+        nodes.let_go()
         asked, stopping = monotonic(), asyncio.ensure_future(going.first.stop())
         await nodes.until(lambda: nodes.ledger[-1].startswith(f"{going.second.pid} "))
         assert monotonic() - asked < 1
@@ -49,6 +51,7 @@ async def test_a_node_that_stops_hands_over_in_less_than_a_second(nodes: Nodes) 
 async def test_a_frozen_node_that_wakes_up_writes_nothing_and_stops_itself(nodes: Nodes) -> None:
     async with under_way(nodes) as going:
         going.first.freeze()
+        nodes.let_go()
         await going.second.join()
         await nodes.until(
             lambda: len(nodes.ledger) >= 4 * STEPS and nodes.ledger[-1].startswith(f"{going.second.pid} ")
