@@ -80,6 +80,11 @@ async def asks(question: str = "may I") -> str:
 
 
 @flow
+async def outer() -> str:
+    return await asks("child")
+
+
+@flow
 async def naps(seconds: float = 1.5) -> str:
     await sleep(timedelta(seconds=seconds))
     return "rested"
@@ -192,6 +197,13 @@ class Headrace:
     def write(self, name: str, text: str) -> None:
         """A file in the folder; the text may be indented as a whole."""
         (self.folder / name).write_text(textwrap.dedent(text).lstrip("\n"))
+
+    def edit(self, old: str, new: str) -> None:
+        """Change the code of the flows here."""
+        code = self.folder / "flows_here.py"
+        text = code.read_text()
+        assert old in text
+        code.write_text(text.replace(old, new))
 
     def start(self, *arguments: object, **environment: str) -> Child:
         """Start `headrace <arguments>`."""
