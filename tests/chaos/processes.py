@@ -8,6 +8,7 @@ import os
 import signal
 import sys
 import time
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Final
@@ -78,7 +79,12 @@ class Nursery:
         assert self._process.stdin is not None
         async with self._one_at_a_time:
             self._process.stdin.write(json.dumps(asdict(orders)).encode() + b"\n")
-            return await self._births.get()
+            birth = asyncio.ensure_future(self._births.get())
+            await asyncio.wait([birth, self._hearing], return_when=asyncio.FIRST_COMPLETED)
+            if not birth.done():
+                birth.cancel()
+                raise RuntimeError(f"the nursery ended with code {await self._process.wait()}; somebody killed it?")
+            return birth.result()
 
     async def _hear(self) -> None:
         assert self._process.stdout is not None
@@ -91,6 +97,11 @@ class Nursery:
                 node = self.nodes[pid]
                 node.code, node.ended = number, at
                 node.died.set()
+        for node in self.nodes.values():  # of those that are left nobody tells any more
+            with suppress(ProcessLookupError):
+                node.signal(signal.SIGKILL)
+            node.ended = node.ended or time.monotonic_ns()
+            node.died.set()
 
     async def close(self) -> None:
         """End it, and with it every node."""
