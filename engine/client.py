@@ -166,7 +166,7 @@ class Client:
             return new
         interval, burst = rate[0].interval, rate[0].at_once
         delay = await self.store.reserve(rate[1], interval=interval, burst=burst, now=new.created)
-        return replace(new, due=max(new.due, new.created + delay)) if delay else new
+        return replace(new, due=max(new.due, self.now() + delay)) if delay else new
 
     async def _tell_node(self, record: RunRecord) -> None:
         if self._node is None:

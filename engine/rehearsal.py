@@ -157,7 +157,7 @@ class _Stage:
     def watch(self, num: int, *, patient: bool = False) -> asyncio.Future[RunRecord]:
         raise AssertionError("a rehearsal waits for no runs")
 
-    async def cancel_child(self, run_id: str, reason: str) -> RunRecord | None:
+    def cancel_child(self, run_id: str, reason: str) -> asyncio.Future[RunRecord | None]:
         raise AssertionError("a rehearsal cancels nothing")
 
     def news(self) -> None:

@@ -85,7 +85,7 @@ async def _in_time(session: Recalling, new: NewRun, call: Call[Any]) -> NewRun:
         return new
     interval, burst = rate[0].interval, rate[0].at_once
     delay = await session.stored(session.host.reserve(rate[1], interval=interval, burst=burst))
-    return replace(new, due=new.created + delay) if delay else new
+    return replace(new, due=session.host.clock.now() + delay) if delay else new
 
 
 async def _end_child(session: Recalling, child: NewRun) -> None:
@@ -97,7 +97,9 @@ async def _end_child(session: Recalling, child: NewRun) -> None:
     if session.closing is not None or session.host.effects_forbidden:
         return
     reason = f"its parent {session.record.id} was cancelled"
-    record = await session.stored(session.host.cancel_child(child.id, reason))
+    asking = session.host.cancel_child(child.id, reason)
+    await session.stored(session.outwait(asking))  # cancelled again, it is told all the same
+    record = asking.result() if asking.done() else None
     if record is None or record.state in ENDED:
         return
     session.outwaited[record.num] = None

@@ -70,15 +70,16 @@ async def _stay(node: Home, session: Session, flow: Flow[..., Any]) -> None:
     _cancel_again(session)
     deadline = _deadline(node, session)
     try:
-        await _ended(root, session.left)
+        try:
+            await _ended(root, session.left)
+        finally:
+            if deadline is not None:
+                deadline.cancel()
+        await _leftovers(session)
     except asyncio.CancelledError:
         await _unwind(session, root)
         await _write(node, session, Released(record.num))
         raise
-    finally:
-        if deadline is not None:
-            deadline.cancel()
-    await _leftovers(session)
     await _conclude(node, session, root)
 
 
@@ -275,13 +276,15 @@ async def _unwind(session: Session, root: asyncio.Task[Any]) -> None:
     at_its_end = root.done()  # in the same moment; whoever takes the run next finds that out by replay
     session.close(Closing.UNWINDING, None)
     await asyncio.wait([root], timeout=recording.UNWINDING_GRACE)
-    await _leftovers(session)
+    leftovers = asyncio.ensure_future(_leftovers(session))
+    await outwait(leftovers)
+    leftovers.result()
     if not at_its_end:
         _check_unwound(session, root)
 
 
 async def _leftovers(session: Session) -> None:
-    """What a flow started and did not await ends with it."""
+    """What a flow started and did not await ends with it. Its child runs are told to end, and waited for."""
     delivery = session.delivery
     if session.closing is None and not (delivery.asked or delivery.unstarted or len(delivery.tasks) > 1):
         return
@@ -290,9 +293,10 @@ async def _leftovers(session: Session) -> None:
         return
     for task in left:
         task.cancel("the run has ended")
-    gone = asyncio.ensure_future(asyncio.wait(left, timeout=recording.UNWINDING_GRACE))
-    await outwait(gone)
-    _, stubborn = gone.result()
+    session.leftovers = left
+    _, stubborn = await asyncio.wait(left, timeout=recording.UNWINDING_GRACE)
+    while stubborn and session.outwaited and session.closing is None:  # a child run takes the time that it takes
+        _, stubborn = await asyncio.wait(stubborn, timeout=recording.UNWINDING_GRACE)
     for task in stubborn:
         _log.error(
             "run %s of %s: %r ignores its cancellation and was left behind",

@@ -93,8 +93,11 @@ class Host(Protocol):
         """Done when the run has ended, or, unless `patient`, stands still in DIVERGED."""
         ...
 
-    async def cancel_child(self, run_id: str, reason: str) -> RunRecord | None:
-        """Ask for cancellation of a child run, and say what became of it; None when there is no such run."""
+    def cancel_child(self, run_id: str, reason: str) -> asyncio.Future[RunRecord | None]:
+        """Ask for cancellation of a child run, and say what became of it; None when there is no such run.
+
+        Goes on when whoever waits for it is cancelled.
+        """
         ...
 
     def news(self) -> None:

@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextvars import Context
 from datetime import timedelta
 from functools import partial
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import anyio
 
@@ -38,6 +38,8 @@ from engine.runtime.slots import Slots
 from engine.settings import NodeSettings
 
 _log = logging.getLogger("headrace.node")
+
+T = TypeVar("T")
 
 LOOKED_AT: Final = 100
 """Runs not in this process's memory whose end is looked for at a time; 2 ms of work. The others have their turn."""
@@ -407,11 +409,7 @@ class Node:
         return await self.store.reserve(rate, interval=interval, burst=burst, now=self.clock.now())
 
     def start_child(self, run: NewRun) -> asyncio.Future[RunRecord]:
-        starting = self._loop.create_task(self._start_child(run), name=f"headrace start {run.id}", context=Context())
-        self._background.add(starting)
-        starting.add_done_callback(self._background.discard)
-        starting.add_done_callback(_heard)
-        return starting
+        return self._asked(self._start_child(run), f"start {run.id}")
 
     async def _start_child(self, run: NewRun) -> RunRecord:
         record, _ = await self.store.create(run)
@@ -426,7 +424,10 @@ class Node:
     async def find_child(self, run_id: str) -> RunRecord | None:
         return await self.store.find(run_id)
 
-    async def cancel_child(self, run_id: str, reason: str) -> RunRecord | None:
+    def cancel_child(self, run_id: str, reason: str) -> asyncio.Future[RunRecord | None]:
+        return self._asked(self._cancel_child(run_id, reason), f"cancel {run_id}")
+
+    async def _cancel_child(self, run_id: str, reason: str) -> RunRecord | None:
         try:
             record = await self.store.cancel(run_id, reason, now=self.clock.now())
         except UnknownRun:
@@ -469,9 +470,19 @@ class Node:
         return b"null", name
 
     def background(self, work: Coroutine[Any, Any, None], name: str) -> None:
+        self._beside(work, name)
+
+    def _asked(self, work: Coroutine[Any, Any, T], name: str) -> asyncio.Future[T]:
+        """Work whose answer a run waits for, which may be cancelled meanwhile: the work goes on."""
+        task = self._beside(work, name)
+        task.add_done_callback(_heard)
+        return task
+
+    def _beside(self, work: Coroutine[Any, Any, T], name: str) -> asyncio.Task[T]:
         task = self._loop.create_task(work, name=f"headrace {name}", context=Context())
         self._background.add(task)
         task.add_done_callback(self._background.discard)
+        return task
 
     # What the node hears of its runs ---------------------------------------------------------------------------
 

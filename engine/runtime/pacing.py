@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import inspect
 import json
-from functools import partial
 from typing import Final
 
 from engine.core.keys import key_text
@@ -16,7 +15,14 @@ from engine.runtime.recalling import Recalling
 from engine.runtime.step import Step
 
 LATE: Final = 10**9
-"""Nanoseconds after which a place is given up: a run that comes back late, with others, must not start with them."""
+"""Nanoseconds after its place in which a start may come. A run that comes back later, with others, must not start with
+them.
+"""
+
+HALF: Final = LATE // 2
+"""Of those, what may pass until the answer that gives a place is here: it may be as old as the question. As much may
+pass between the place, counted from the answer, and the start.
+"""
 
 
 async def until(session: Recalling, when: int) -> None:
@@ -52,13 +58,17 @@ async def paced(one: Step, rate: Rate, place: int | None = None) -> int:
     while True:
         if place is not None:
             await until(session, place)
-            if clock.now() - place <= LATE:
+            if clock.now() - place <= HALF:
                 return place
-        reserve = partial(session.host.reserve, name, interval=rate.interval, burst=rate.at_once)
-        delay = await session.stored(reserve())
+        asked = clock.now()
+        delay = await session.stored(session.host.reserve(name, interval=rate.interval, burst=rate.at_once))
+        now = clock.now()
+        if now - asked > HALF:
+            place = None
+            continue
         if not delay:
-            return clock.now()
-        place = clock.now() + delay
+            return now
+        place = now + delay
         _record(one, place)
 
 

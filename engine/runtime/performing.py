@@ -206,9 +206,12 @@ async def _attempt(one: Step, place: int) -> tuple[bytes, Any]:
             # Inside, because a request that is cancelled on its way may be granted; releasing in vain is harmless.
             await session.stored(session.host.acquire(options.pool, session.num, one.key))
             if options.rate is not None:
-                await paced(one, options.rate, place)  # waiting for the slot may have taken longer than the place
-        if session.host.doubts is not None:
+                place = await paced(one, options.rate, place)  # waiting for the slot may have taken too long
+        doubts = session.host.doubts
+        while doubts is not None and doubts():
             await session.assured()
+            if options.rate is not None:
+                place = await paced(one, options.rate, place)
         one.attempt_began = session.host.clock.now()
         if options.on_unknown != "retry":
             session.note_started(one)

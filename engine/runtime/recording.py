@@ -81,6 +81,7 @@ class Recording:
         self.closing: Closing | None = None
         self.cause: Exception | Divergence | None = None
         self.root: asyncio.Task[Any] | None = None
+        self.leftovers: Sequence[asyncio.Task[Any]] = ()
         self.left: asyncio.Future[None] = self.loop.create_future()
         self.waits: dict[asyncio.Future[Any], int | None] = {}
         self.deadlines = 0
@@ -350,7 +351,7 @@ class Recording:
         self.cause = cause
         self.delivery.close()
         if self.root is not None and why is not Closing.ENDED:
-            for task in [*self.delivery.tasks, self.root]:
+            for task in [*self.delivery.tasks, *self.leftovers, self.root]:
                 task.cancel(why.value)
             self._unwinding = self.loop.call_later(UNWINDING_GRACE, resolve, self.left, None)
 

@@ -9,6 +9,7 @@ import pytest
 from engine import RunFailed, flow, task
 from engine.model.errors import RunCancelled
 from engine.model.run import RunState
+from engine.runtime import recording
 from engine.stores.sqlite import SQLiteStore
 from tests.integration.conftest import MakeEngine
 from tests.integration.process import Processes
@@ -94,6 +95,38 @@ async def test_cancelling_the_call_cancels_the_child(make_engine: MakeEngine, du
         (child,) = await engine.store.children(run.num)
         assert child.state is RunState.CANCELLED
         assert child.cancel == f"its parent {run.id} was cancelled"
+
+
+async def test_a_cancelled_parent_outlives_children_that_take_their_time(
+    make_engine: MakeEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(recording, "UNWINDING_GRACE", 0.02)
+    tidied = asyncio.Event()
+
+    @task
+    async def tidies() -> None:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            asyncio.get_running_loop().call_later(0.2, tidied.set)
+            await tidied.wait()
+
+    @flow
+    async def slow() -> None:
+        await tidies()
+
+    @flow
+    async def parent() -> None:
+        await asyncio.gather(endless(), slow())  # ends, cancelled, with the first of them
+
+    async with make_engine(parent, endless, slow) as engine:
+        run = await engine.start(parent.bind())
+        await until(lambda: len(engine.node.sessions) == 3)
+        await engine.cancel(run.id)
+        with pytest.raises(RunCancelled):
+            await run.result()
+        assert tidied.is_set()
+        assert [child.state for child in await engine.store.children(run.num)] == [RunState.CANCELLED] * 2
 
 
 async def test_a_child_that_somebody_else_cancels_is_told_to_the_parent(make_engine: MakeEngine) -> None:
