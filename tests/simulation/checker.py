@@ -7,14 +7,22 @@ from collections import defaultdict
 from collections.abc import Iterator
 from hashlib import blake2b
 from itertools import pairwise
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
 from engine.model import entry as kinds
 from engine.model.run import ENDED, RunRecord, RunState
-from tests.simulation.flows import LANES, Effect
+from tests.simulation import expected, turns, witness
+from tests.simulation.flows import LANES
+from tests.simulation.ledger import Effect
+from tests.simulation.limited import DESKS
 from tests.simulation.plan import CANCELLED, Asked
 from tests.simulation.schedule import Schedule
 from tests.simulation.server import Line
+
+TIDY: Final = CANCELLED | {"overdue"}
+"""Flows that do something when they are ended."""
+
+POOLS: Final = {pool.name: pool.slots for pool in (LANES, DESKS)}
 
 LATE: Final = 5.0
 """Seconds for which a node that was buried may go on with what it had begun: it learns of it by asking."""
@@ -40,11 +48,19 @@ def check(schedule: Schedule) -> list[Finding]:
         "old epochs write nothing": case.epochs,
         "a journal has no holes": case.holes,
         "one owner at a time": case.owners,
-        "a pool is never overdrawn": case.overdrawn,
+        witness.POOLS: case.overdrawn,
+        witness.TURNS: lambda: turns.in_turn(schedule),
+        "a lane is in the order of start": lambda: turns.in_order(schedule),
+        witness.SKIPPED: lambda: turns.skipped(schedule),
+        witness.REPLACED: lambda: turns.replaced(schedule),
+        "a rate has room for its places": lambda: turns.spread(schedule),
+        "a rate is kept": lambda: turns.rushed(schedule),
+        "a run with a rate starts at its place": lambda: turns.early(schedule),
         "acknowledged signals are received": case.signals,
         "nothing is left behind": case.leaks,
     }
-    return [Finding(law, what) for law, judge in laws.items() for what in judge()]
+    found = [Finding(law, what) for law, judge in laws.items() for what in judge()]
+    return found + [Finding(law, what) for law, what in schedule.server.witness.said]
 
 
 class _Case:
@@ -80,52 +96,22 @@ class _Case:
                 yield f"run {run.id} is still {run.state} under {run.owner}, epoch {run.epoch}"
 
     def _wrong(self, asked: Asked, run: RunRecord) -> str | None:
-        if asked.flow in CANCELLED or asked.flow == "overdue":
-            wanted = RunState.FAILED if asked.flow == "overdue" else RunState.CANCELLED
-            if run.state is not wanted:
-                return f"was to be {wanted}, and is {run.state}: {run.error!r}"
-            if run.started is not None and not self._tidied(run):
-                return f"is {run.state} and has not tidied up"
+        ends = expected.end(asked)
+        if run.state not in ends:
+            return f"was to be {' or '.join(sorted(ends))}, and is {run.state} ({run.crashes} crashes): {run.error!r}"
+        if asked.flow in TIDY and run.started is not None and not self._tidied(run):
+            return f"is {run.state} and has not tidied up"
+        if run.state is RunState.FAILED and b"Refused" not in (run.error or b"") and asked.flow != "overdue":
+            return f"failed with {run.error!r}"
+        if run.state is not RunState.SUCCEEDED:
             return None
-        if run.state is not RunState.SUCCEEDED or run.result is None:
-            return f"is {run.state} ({run.crashes} crashes): {run.error!r}"
-        result = json.loads(run.result)
-        right = self._right(asked, run, result)
-        return None if result == right else f"answered {result!r} instead of {right!r}"
+        data = run.result if run.result_blob is None else self._server.blobs._objects.get(run.result_blob)
+        if data is None:
+            return "has lost its result"
+        return expected.wrong(asked, json.loads(data), self._heard(run), jumps=self._s.plan.jumps)
 
     def _tidied(self, run: RunRecord) -> bool:
         return any(line.entry.run == run.num and line.entry.name == "tidy" for line in self._server.lines)
-
-    def _right(self, asked: Asked, run: RunRecord, result: Any) -> Any:
-        x: int = asked.params["x"]
-        match asked.flow:
-            case "chain":
-                return chained(x, asked.params["links"])
-            case "fan":
-                return sum((x + n) ** 2 + x * 3 + n for n in range(asked.params["width"]))
-            case "family":
-                return sum(chained(x + n, 2) for n in range(asked.params["children"])) + x * 3 + 99
-            case "nap":
-                return result if result >= asked.params["seconds"] or self._s.plan.jumps else asked.params["seconds"]
-            case "talk":
-                return self._heard(run)[: asked.params["words"]]
-            case "stubborn":
-                failures = asked.params["failures"]
-                return [failures + 1, x + 1, x + 2, x + 3]
-            case "bounded":
-                return (x * 3 + 1) * 3 + 2
-            case "careful":
-                return [one if one == n - 3 else x + n + 5 for n, one in enumerate(result)]
-            case _:
-                return self._raced(x, result)
-
-    def _raced(self, x: int, result: list[int]) -> list[int]:
-        squares = [(x + n) ** 2 for n in range(3)]
-        winners = [
-            [squares[n] for n in range(3) if mask >> n & 1] for mask in range(1, 8)
-        ]  # any of them, or several, may have been first
-        stories = [[min(won), x * 3 + min(won), sum(squares), sum(won) * 3 + len(won)] for won in winners]
-        return result if result in stories else stories[0]
 
     def _heard(self, run: RunRecord) -> list[int]:
         return [int(one.payload) for one in self._server.store._signals if one.run == run.num]
@@ -243,14 +229,15 @@ class _Case:
                 until = min(self._gone(one), one.ended if one.ended is not None else float("inf"))
                 if until > one.at:
                     moves += [(one.at, 1, one), (until, -1, one)]
-        inside: list[Effect] = []
+        inside: defaultdict[str, list[Effect]] = defaultdict(list)
         for at, by, one in sorted(moves, key=lambda move: move[:2]):
+            pool = inside[one.pool]
             if by < 0:
-                inside.remove(one)
+                pool.remove(one)
                 continue
-            inside.append(one)
-            if len(inside) > LANES.slots:
-                yield f"pool {one.pool} had {len(inside)} inside at {at:.4f}: {'; '.join(map(_who, inside))}"
+            pool.append(one)
+            if len(pool) > POOLS[one.pool]:
+                yield f"pool {one.pool} had {len(pool)} inside at {at:.4f}: {'; '.join(map(_who, pool))}"
 
     def _gone(self, one: Effect) -> float:
         """When the process died, stood still or was buried."""
@@ -261,15 +248,6 @@ class _Case:
     def leaks(self) -> Iterator[str]:
         yield from self._s.leaks
         yield from self._s.loop.complaints
-
-
-def chained(x: int, links: int) -> int:
-    """What `chain` answers."""
-    for n in range(links):
-        x = x * 3 + n
-        if n % 2:
-            x += n
-    return x
 
 
 def _idempotency(run: RunRecord, key: str) -> str:

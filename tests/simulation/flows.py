@@ -1,83 +1,16 @@
-"""The workload's flows: small ones, of every shape, each with a result that can be foretold."""
+"""Flows without limits of their own: small ones, of every shape, each with a result that can be foretold."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Generator
-from contextlib import contextmanager
-from dataclasses import dataclass
 from datetime import timedelta
-from random import Random
-from typing import Any, Final, cast
+from typing import Final
 
 from engine import Pool, Retry, current, flow, now, sleep, task, timeout, wait_for
-from engine.context import CURRENT
 from engine.model.errors import UnknownOutcome
-from tests.simulation.loop import PROCESS, VirtualLoop
+from tests.simulation.ledger import effect, work
 
 LANES: Final = Pool("lanes", 2)
-
-
-@dataclass(eq=False, slots=True)
-class Effect:
-    """An effect outside: on whose behalf it began, and when it ended, if anybody saw that."""
-
-    at: float
-    process: str
-    run: str
-    task: str
-    key: str
-    idempotency: str
-    attempt: int
-    epoch: int
-    pool: str
-    n: int
-    ended: float | None = None
-
-
-class Ledger:
-    """What really happened. Dead processes have no effects."""
-
-    def __init__(self, loop: VirtualLoop, dice: Random) -> None:
-        self.loop = loop
-        self.dice = dice
-        self.effects: list[Effect] = []
-
-
-_LEDGER: list[Ledger] = []
-
-
-def open_ledger(ledger: Ledger) -> None:
-    """From now on effects are noted here."""
-    _LEDGER[:] = [ledger]
-
-
-@contextmanager
-def effect(n: int = 0, *, pool: str = "") -> Generator[Ledger]:
-    """An effect on the world, with everything that says on whose behalf."""
-    me, scope, process = current(), CURRENT.get(), PROCESS.get()
-    assert scope is not None
-    assert process is not None
-    ledger = _LEDGER[0]
-    epoch: int = cast("Any", scope.session).epoch
-    one = Effect(
-        ledger.loop.time(), process.name, me.run_id, me.task, me.key, me.idempotency_key, me.attempt, epoch, pool, n
-    )
-    if not process.dead:
-        ledger.effects.append(one)
-    try:
-        yield ledger
-    finally:
-        if not process.dead:
-            one.ended = ledger.loop.time()
-
-
-async def work(ledger: Ledger, longest: float = 0.05) -> None:
-    """Take as long as the dice say."""
-    roll = ledger.dice.random()
-    if roll < 0.4:
-        return
-    await asyncio.sleep(0 if roll < 0.6 else longest * ledger.dice.random())
 
 
 @task
@@ -273,7 +206,4 @@ async def careful(x: int) -> list[int]:
     return done
 
 
-FLOWS: Final = {
-    one.name: one
-    for one in (chain, fan, family, nap, talk, stubborn, patient, guardian, race, bounded, overdue, careful)
-}
+PLAIN: Final = (chain, fan, family, nap, talk, stubborn, patient, guardian, race, bounded, overdue, careful)

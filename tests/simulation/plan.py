@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import count
 from random import Random
 from typing import Any, Final
 
@@ -18,7 +19,7 @@ WEATHERS: Final = (
     Weather(0.9, 0.05, 0.05, 0.2, 1.0),
 )
 
-KINDS: Final = ("kill", "kill", "fuse", "fuse", "freeze", "freeze", "cut", "stop", "clock", "spare")
+KINDS: Final = ("kill", "kill", "fuse", "fuse", "freeze", "freeze", "cut", "stop", "clock", "spare", "blobs")
 
 
 @dataclass(frozen=True)
@@ -29,13 +30,16 @@ class Asked:
     flow: str
     params: dict[str, Any]
     at: float
+    priority: int | None = None
+    queue: str | None = None
+    requires: tuple[str, ...] = ()
     words: Sequence[tuple[float, int]] = ()
     cancel: float | None = None
 
 
 @dataclass(frozen=True)
 class Fault:
-    """Something that happens to one of the nodes; `size` is seconds, or calls for a fuse."""
+    """Something that happens to one of the nodes, or to the blobs; `size` is seconds, or calls for a fuse."""
 
     at: float
     kind: str
@@ -44,15 +48,22 @@ class Fault:
 
 
 @dataclass(frozen=True)
+class Duty:
+    """What the nodes at one place take: these queues, or all of them, and runs that require these tags."""
+
+    queues: tuple[str, ...] | None = None
+    tags: tuple[str, ...] = ("smtp",)
+
+
+@dataclass(frozen=True)
 class Plan:
-    """All that is drawn before a schedule begins."""
+    """All that is drawn before a schedule begins. The first duty is that of a node that takes every run."""
 
     seed: int
-    nodes: int
+    duties: Sequence[Duty]
     immediate: bool
     linger: float
     concurrency: int
-    steadfast: bool
     weather: Weather
     runs: Sequence[Asked]
     faults: Sequence[Fault]
@@ -65,48 +76,99 @@ class Plan:
 
 def draw(seed: int) -> Plan:
     """The plan of this seed."""
-    dice = Random(seed)
+    dice, numbers = Random(seed), count()
     return Plan(
         seed=seed,
-        nodes=dice.choice((1, 2, 2, 2, 3)),
+        duties=[Duty(), *(dice.choice(_DUTIES) for _ in range(dice.choice((0, 1, 1, 1, 2))))],
         immediate=dice.random() < 0.35,
         linger=dice.choice((0.01, 0.1, 1.0)),
         concurrency=dice.choice((2, 100, 100)),
-        steadfast=dice.random() < 0.5,
         weather=dice.choice(WEATHERS),
-        runs=[_run(dice, number) for number in range(dice.choice((1, 2, 2, 3)))],
+        runs=[run for _ in range(dice.choice((1, 2, 2, 3))) for run in _runs(dice, numbers)],
         faults=sorted((_fault(dice) for _ in range(dice.choice((1, 2, 2, 3, 4)))), key=lambda fault: fault.at),
     )
 
 
-def _run(dice: Random, number: int) -> Asked:
-    x = dice.randrange(100)
+_DUTIES: Final = (Duty(), Duty(), Duty(), Duty(("default",)), Duty(("mail",)), Duty(tags=()))
+
+
+@dataclass(frozen=True)
+class Shape:
+    """A flow, how many of its runs are started near to each other, and what their parameters are drawn from.
+
+    `shared` are the same for all of them: they meet where there is room for few.
+    """
+
+    flow: str
+    drawn: dict[str, Sequence[Any]]
+    starts: Sequence[int] = (1,)
+    shared: dict[str, Sequence[Any]] | None = None
+
+
+def _runs(dice: Random, numbers: Iterator[int]) -> Iterator[Asked]:
+    shape = dice.choice(SHAPES)
+    shared = {name: dice.choice(values) for name, values in (shape.shared or {}).items()}
+    for _ in range(dice.choice(shape.starts)):
+        drawn = {name: dice.choice(values) for name, values in shape.drawn.items()}
+        yield _run(dice, shape.flow, next(numbers), {"x": dice.randrange(100), **shared, **drawn})
+
+
+def _run(dice: Random, flow: str, number: int, params: dict[str, Any]) -> Asked:
     at = dice.choice((0.0, 0.0, dice.random()))
-    flow, params = dice.choice(_SHAPES)
-    drawn = {name: dice.choice(values) for name, values in params.items()}
-    words = [(at + 2 * dice.random(), dice.randrange(100)) for _ in range(drawn.get("words", 0))]
-    cancel = at + 2 * dice.random() if flow in CANCELLED else None
-    return Asked(f"{flow}-{number}", flow, {"x": x, **drawn}, at, sorted(words), cancel)
+    words = [(at + 2 * dice.random(), dice.randrange(100)) for _ in range(params.get("words", 0))]
+    cancelled = flow in CANCELLED or (flow in CANCELLABLE and dice.random() < 0.2)
+    return Asked(
+        id=f"{flow}-{number}",
+        flow=flow,
+        params=params,
+        at=at,
+        priority=dice.choice((None, None, 1, 9)),
+        queue=dice.choice((None, None, None, "mail")),
+        requires=dice.choice(((), (), (), ("smtp",))),
+        words=sorted(words),
+        cancel=at + 2 * dice.random() if cancelled else None,
+    )
 
 
-CANCELLED: Final = frozenset({"patient", "guardian"})
+CANCELLED: Final = frozenset({"patient", "guardian", "reign"})
 """Flows that end by being cancelled, and not otherwise."""
 
-_SHAPES: Final[Sequence[tuple[str, dict[str, Sequence[Any]]]]] = (
-    ("chain", {"links": (2, 4, 7)}),
-    ("chain", {"links": (2, 4, 7)}),
-    ("fan", {"width": (2, 3, 4)}),
-    ("fan", {"width": (2, 3, 4)}),
-    ("family", {"children": (1, 2)}),
-    ("nap", {"seconds": (0.2, 0.8, 2.5)}),
-    ("talk", {"words": (1, 2, 3)}),
-    ("stubborn", {"failures": (1, 2)}),
-    ("patient", {}),
-    ("guardian", {}),
-    ("race", {}),
-    ("bounded", {}),
-    ("overdue", {}),
-    ("careful", {}),
+CANCELLABLE: Final = frozenset({"served", "queued", "agency", "desk", "calls", "fleet", "heavy"})
+"""Flows of which some are cancelled, if they have not ended before."""
+
+SHAPES: Final = (
+    Shape("chain", {"links": (2, 4, 7)}),
+    Shape("chain", {"links": (2, 4, 7)}),
+    Shape("fan", {"width": (2, 3, 4)}),
+    Shape("fan", {"width": (2, 3, 4)}),
+    Shape("family", {"children": (1, 2)}),
+    Shape("nap", {"seconds": (0.2, 0.8, 2.5)}),
+    Shape("talk", {"words": (1, 2, 3)}),
+    Shape("stubborn", {"failures": (1, 2)}),
+    Shape("patient", {}),
+    Shape("guardian", {}),
+    Shape("race", {}),
+    Shape("bounded", {}),
+    Shape("overdue", {}),
+    Shape("careful", {}),
+    Shape(
+        "served",
+        {"links": (1, 2, 3), "seconds": (0.0, 0.0, 0.3, 1.5), "ends_well": (True, True, True, False)},
+        (2, 3, 4),
+        {"customer": (1, 2)},
+    ),
+    Shape("agency", {"children": (1, 2)}, (1, 2), {"customer": (1, 2)}),
+    Shape("queued", {"links": (1, 3)}, (2, 3)),
+    Shape("stocked", {"seconds": (0.1, 0.5)}, (2, 3), {"shop": (1, 2)}),
+    Shape("reign", {}, (2, 3), {"shop": (1, 2)}),
+    Shape("calls", {"number": (1, 3), "failures": (0, 0, 1)}, (1, 2), {"line": (1, 1, None)}),
+    Shape("dials", {"number": (2, 3)}, (1, 2), {"line": (1,)}),
+    Shape("metered", {}, (2, 3)),
+    Shape("fleet", {"children": (2, 3)}),
+    Shape("desk", {"papers": (1, 3), "seconds": (0.0, 0.0, 0.7), "helped": (False, False, True)}, (2, 3, 4)),
+    Shape("errands", {"number": (2, 3)}),
+    Shape("heavy", {"large": (True, False)}),
+    Shape("courier", {}),
 )
 
 

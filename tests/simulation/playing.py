@@ -32,7 +32,7 @@ class Played:
 
 def play(seed: int) -> Played:
     """Play one seed."""
-    with simulating():
+    with simulating(seed):
         schedule = Schedule(draw(seed))
         try:
             schedule.play()

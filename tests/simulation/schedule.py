@@ -10,10 +10,11 @@ from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import timedelta
+from functools import partial
 from random import Random
 from typing import Any, Final, cast
 
-from engine.client import new_run
+from engine import client as client_module
 from engine.flow import Flow
 from engine.model.errors import StoreError
 from engine.ports.store import Store
@@ -22,23 +23,25 @@ from engine.runtime.clock import SystemClock
 from engine.runtime.node import Node
 from engine.runtime.scoping import ScopedTask
 from engine.settings import NodeSettings
-from engine.stores.blobs import MemoryBlobs
 from observability.null import NullTelemetry
-from tests.simulation.flows import FLOWS, Ledger, open_ledger
+from tests.simulation.blobs import Outage, WiredBlobs
+from tests.simulation.client import Secrets, SimulatedClient, until_heard
+from tests.simulation.ledger import Ledger, open_ledger
+from tests.simulation.limited import FLOWS
 from tests.simulation.loop import OUTSIDE, Process, VirtualLoop, bury
-from tests.simulation.plan import Asked, Fault, Plan
-from tests.simulation.server import LEASE, Server
+from tests.simulation.plan import Asked, Duty, Fault, Plan
+from tests.simulation.server import LEASE, START, Server
 from tests.simulation.trace import Trace
 from tests.simulation.wire import FAIR, Wire
+
+ENOUGH: Final = "enough"
+"""Why clients cancel runs."""
 
 PATIENCE: Final = 60.0
 """Seconds after which a schedule, which takes less than ten, is stuck."""
 
 SETTLED: Final = 2.0
 """Seconds in fair weather, two looks of a node, after which everything that is to be released or rescued has been."""
-
-START: Final = 1_767_225_600 * 10**9
-"""Nanoseconds since the epoch at which every schedule begins."""
 
 
 class SimulatedClock(SystemClock):
@@ -60,6 +63,7 @@ class Machine:
     wire: Wire
     clock: SimulatedClock
     node: Node
+    duty: Duty
     main: asyncio.Task[None] | None = None
     stopping: bool = False
     gone: bool = False
@@ -73,9 +77,11 @@ class Schedule:
         self.loop = VirtualLoop()
         self.trace = Trace(self.loop)
         self.server = Server(self.loop, self.trace)
-        self.ledger = Ledger(self.loop, Random(plan.seed + 1))
+        self.ledger = Ledger(self.loop, Random(plan.seed + 1), self.server)
         self.machines: list[Machine] = []
-        self.acknowledged: dict[str, Asked] = {}
+        self.asked: dict[str, float] = {}
+        self.acknowledged: dict[str, float] = {}
+        self.skipped: dict[str, str] = {}
         self.said: dict[str, list[int]] = {}
         self.leaks: list[str] = []
         self.died: dict[str, float] = {}
@@ -86,7 +92,8 @@ class Schedule:
         self._ended = self.loop.create_future()
         self._busy = 0
         self._closing = False
-        self._blobs = MemoryBlobs()
+        self._outage = Outage()
+        self._client = SimulatedClient(self.server, self._dice, lambda: self._weather)
         self._settings = NodeSettings(
             concurrency=plan.concurrency,
             linger=timedelta(seconds=plan.linger),
@@ -107,9 +114,9 @@ class Schedule:
             self.loop.close()
 
     async def _play(self) -> None:
-        for _ in range(self.plan.nodes):
-            self._boot()
-        clients = [asyncio.create_task(self._client(asked)) for asked in self.plan.runs]
+        for duty in self.plan.duties:
+            self._boot(duty)
+        clients = [asyncio.create_task(self._ask(asked)) for asked in self.plan.runs]
         for fault in self.plan.faults:
             self.loop.outside(fault.at, self._strike, fault)
         last = max([0.0, *(fault.at for fault in self.plan.faults)])
@@ -128,7 +135,7 @@ class Schedule:
 
     # Nodes ------------------------------------------------------------------------------------------------------
 
-    def _boot(self) -> None:
+    def _boot(self, duty: Duty) -> None:
         name = f"node-{len(self.machines) + 1}"
         process = Process(self.loop, name)
         wire = Wire(process, self.server, self._dice, self._weather, immediate=self.plan.immediate)
@@ -138,11 +145,11 @@ class Schedule:
             cast("dict[str, Flow[..., Any]]", FLOWS),
             clock=clock,
             telemetry=NullTelemetry(),
-            blobs=self._blobs,
+            blobs=WiredBlobs(wire, self.server.blobs, self._outage, self._dice),
             node_id=name,
-            settings=self._settings,
+            settings=replace(self._settings, queues=duty.queues, tags=duty.tags),
         )
-        machine = Machine(process, wire, clock, node)
+        machine = Machine(process, wire, clock, node, duty)
         self.machines.append(machine)
         self.trace.note("boot", name)
         machine.main = process.start(self._serve(machine))
@@ -185,11 +192,11 @@ class Schedule:
         self.trace.note("gone", machine.process.name)
         self._silent(machine)
         if not self._closing:
-            self.loop.outside(self._dice.choice((0.05, 0.5, 3.0)), self._reboot)
+            self.loop.outside(self._dice.choice((0.05, 0.5, 3.0)), self._reboot, machine.duty)
 
-    def _reboot(self) -> None:
+    def _reboot(self, duty: Duty) -> None:
         if not self._closing:
-            self._boot()
+            self._boot(duty)
 
     def _silent(self, machine: Machine) -> None:
         member = self.server.members.get(machine.process.name)
@@ -232,8 +239,10 @@ class Schedule:
                     machine.main.cancel()
             case "clock":
                 machine.clock.off += int(fault.size * 1e9)
+            case "blobs":
+                self._outage.until = self.loop.time() + fault.size
             case _:
-                self._boot()
+                self._boot(machine.duty)
 
     def _watch_fuse(self, machine: Machine) -> None:
         machine.process.on_death = lambda: self.loop.outside(0.0, self._gone, machine)
@@ -251,6 +260,7 @@ class Schedule:
     def _clear_up(self) -> None:
         """From here on nothing goes wrong any more."""
         self._weather = FAIR
+        self._outage.until = 0.0
         for machine in self.machines:
             machine.wire.weather = replace(FAIR, deaf=self.plan.weather.deaf)
             machine.wire.fuse = None
@@ -264,38 +274,37 @@ class Schedule:
                 machine.wire.news(own=mine)
 
     def _look(self) -> None:
-        asked = len(self.acknowledged) == len(self.plan.runs) and not self._busy
+        asked = len(self.acknowledged) + len(self.skipped) == len(self.plan.runs) and not self._busy
         if asked and self.server.over and not self._ended.done():
             self._ended.set_result(None)
 
     # Clients ----------------------------------------------------------------------------------------------------
 
-    async def _client(self, asked: Asked) -> None:
+    async def _ask(self, asked: Asked) -> None:
         """Ask for a run, speak to it, cancel it; ask again whenever it is not known whether it was heard."""
         self._busy += 1
+        client, call = self._client, FLOWS[asked.flow].bind(**asked.params)
         await asyncio.sleep(asked.at)
-        new = new_run(FLOWS[asked.flow].bind(**asked.params), id=asked.id, now=START + int(self.loop.time() * 1e9))
-        new = replace(new, trace=f"{Random(asked.id + str(self.plan.seed)).getrandbits(128) | 1 << 124:032x}"[:32])
-        new = replace(new, span=Random(new.trace).getrandbits(62) + 1)
-        await self._ask("create", new)
-        self.acknowledged[asked.id] = asked
+        self.asked[asked.id] = self.loop.time()
+        start = partial(client.start, call, id=asked.id, queue=asked.queue, requires=asked.requires)
+        handle = await until_heard(partial(start, priority=asked.priority))
+        if handle.skipped:
+            self.skipped[asked.id] = handle.id
+            self.trace.note("skipped", asked.id, handle.id)
+            self._busy -= 1
+            self._look()
+            return
+        self.acknowledged[asked.id] = self.loop.time()
         self.trace.note("acknowledged", asked.id)
         for at, word in asked.words:
             await asyncio.sleep(max(0.0, at - self.loop.time()))
-            await self._ask("signal", asked.id, "say", str(word).encode(), now=START)
+            await client.signal(asked.id, "say", word)
             self.said.setdefault(asked.id, []).append(word)
         if asked.cancel is not None:
             await asyncio.sleep(max(0.0, asked.cancel - self.loop.time()))
-            await self._ask("cancel", asked.id, "enough", now=START + int(self.loop.time() * 1e9))
+            await until_heard(partial(client.cancel, asked.id, ENOUGH))
         self._busy -= 1
-
-    async def _ask(self, call: str, *args: Any, **kwargs: Any) -> Any:
-        while True:
-            await asyncio.sleep(self._weather.slow * self._dice.random())
-            answer = self.server.perform("client", call, args, kwargs)
-            if call == "create" and self._dice.random() < self._weather.unsure:
-                continue  # the answer was lost
-            return answer
+        self._look()
 
     # The end ----------------------------------------------------------------------------------------------------
 
@@ -379,16 +388,16 @@ class _Unwatched:
 
 
 @contextmanager
-def simulating() -> Generator[None]:
-    """Without threads that watch real time, and without the engine's log: dying nodes have a lot to say."""
-    module: Any = node_module
-    watch, level = module.LoopWatch, logging.getLogger("headrace").level
-    module.LoopWatch = _Unwatched
+def simulating(seed: int) -> Generator[None]:
+    """With drawn secrets, without threads that watch real time, and without the engine's log: the dying say a lot."""
+    node, client = cast("Any", node_module), cast("Any", client_module)
+    watch, secrets, level = node.LoopWatch, client.secrets, logging.getLogger("headrace").level
+    node.LoopWatch, client.secrets = _Unwatched, Secrets(seed)
     logging.getLogger("headrace").setLevel(logging.CRITICAL + 1)
     try:
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", "coroutine .* was never awaited", RuntimeWarning)  # of the dead
             yield
     finally:
-        module.LoopWatch = watch
+        node.LoopWatch, client.secrets = watch, secrets
         logging.getLogger("headrace").setLevel(level)

@@ -8,11 +8,17 @@ from typing import Any, Final, NamedTuple
 
 from engine.model.change import Batch, Ended, Released
 from engine.model.entry import Entry
+from engine.model.limits import ANY
 from engine.model.run import ENDED, RunRecord
 from engine.ports.journal import Written
+from engine.stores.blobs import MemoryBlobs
 from engine.stores.memory import MemoryStore
 from tests.simulation.loop import VirtualLoop
 from tests.simulation.trace import Trace
+from tests.simulation.witness import Witness
+
+START: Final = 1_767_225_600 * 10**9
+"""Nanoseconds since the epoch at which every schedule begins."""
 
 LEASE: Final = 2.0
 """Seconds for which a node owns what it owns after it was last heard of."""
@@ -75,6 +81,8 @@ class Server:
 
     def __init__(self, loop: VirtualLoop, trace: Trace) -> None:
         self.store: Final = MemoryStore()
+        self.blobs: Final = MemoryBlobs()
+        self.witness: Final = Witness(self.store, self.blobs)
         self.members: Final[dict[str, Member]] = {}
         self.lines: Final[list[Line]] = []
         self.moves: Final[list[Move]] = []
@@ -90,6 +98,8 @@ class Server:
         """Apply a call at once, as one transaction. Raises what the store raises."""
         if call == "rescue":
             self._expire(name)
+        if call == "reserve":
+            kwargs["now"] = self.now()  # as PostgreSQL does, it goes by its own clock
         if call == "release" and self.store._slots.get((args[0], kwargs["run"], kwargs["key"])) != name:
             return None  # as PostgreSQL's does, the store of a node frees that node's slots only
         coroutine = getattr(self.store, call)(*args, **kwargs)
@@ -100,15 +110,28 @@ class Server:
         else:
             raise AssertionError(f"{call} of the memory store waits for something")
         if call in SEEN:
-            self._seen(name, call, args, answer)
+            self._seen(name, call, args, kwargs, answer)
         return answer
 
-    def _seen(self, name: str, call: str, args: tuple[Any, ...], answer: Any) -> None:
+    def now(self) -> int:
+        """Nanoseconds since the epoch, by the server's clock."""
+        return START + int(self._loop._seconds * 1e9)
+
+    def _seen(self, name: str, call: str, args: tuple[Any, ...], kwargs: dict[str, Any], answer: Any) -> None:
         match call:
             case "claim":
-                for run in answer:
-                    self._trace.note("claim", name, run.id, run.epoch)
-                    self.claims.append(Claim(self._loop.time(), name, run.num, run.epoch))
+                if answer:
+                    self._claimed(name, kwargs, answer)
+                return
+            case "reserve":
+                self.witness.reserved(args[0], kwargs["now"] + answer)
+                self._trace.note("place", name, args[0], answer)
+                return
+            case "create":
+                self.witness.created(args[0], answer[0], made=answer[1])
+                self._trace.note("create", name, args[0].id, answer[0].id, answer[0].lane)
+                self.on_news(name, True)
+                self.on_end()
                 return
             case "join":
                 self.members[name] = Member(name)
@@ -123,6 +146,13 @@ class Server:
             case _:
                 return
         self._trace.note(call, name, args[0] if isinstance(args[0] if args else None, str) else "")
+
+    def _claimed(self, name: str, kwargs: dict[str, Any], runs: list[RunRecord]) -> None:
+        for run in runs:
+            self._trace.note("claim", name, run.id, run.epoch)
+            self.claims.append(Claim(self._loop.time(), name, run.num, run.epoch))
+        takes, named = kwargs.get("takes", ANY), kwargs.get("only") is not None
+        self.witness.claimed(name, runs, kwargs["flows"], takes, named=named)
 
     def write(self, name: str, batch: Batch, written: Written) -> None:
         """Apply a batch, and tell what became of it at once."""
@@ -141,6 +171,7 @@ class Server:
         landed = self.store.write_one(entry)
         if landed:
             self.lines.append(Line(self._loop.time(), name, entry, before.epoch, before.owner))
+            self.witness.named(entry.run, entry.blob)
         self._trace.note("line", name, entry.run, entry.seq, landed)
         return landed
 
@@ -150,12 +181,15 @@ class Server:
             if entry.run not in fenced:
                 was = before[entry.run]
                 self.lines.append(Line(now, name, entry, was.epoch, was.owner))
+                self.witness.named(entry.run, entry.blob)
         for change in batch.changes:
             if change.num not in fenced:
                 what = type(change).__name__
                 self.moves.append(
                     Move(now, name, what, change.num, batch.epochs[change.num], before[change.num], self._open(change))
                 )
+                if isinstance(change, Ended):
+                    self.witness.named(change.num, change.result_blob)
                 self._trace.note("move", name, what, change.num)
         if any(isinstance(change, (Ended, Released)) for change in batch.changes):
             self.on_news(name, False)
@@ -195,4 +229,4 @@ class Server:
         return all(row.record.state in ENDED for row in self.store._rows.values())
 
 
-SEEN: Final = TOUCHES | {"claim", "join", "leave", "rescue"}
+SEEN: Final = TOUCHES | {"claim", "join", "leave", "rescue", "reserve"}

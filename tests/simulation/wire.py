@@ -79,7 +79,7 @@ class Wire:
         """Nothing to do."""
 
     async def _call(self, name: str, *args: Any, **kwargs: Any) -> Any:
-        if self.process.dead or self._burn():
+        if self.process.dead or self.burn():
             await self._loop.create_future()  # nobody will ever hear of it
         weather, dice, loop = self.weather, self._dice, self._loop
         roll = dice.random()
@@ -93,10 +93,10 @@ class Wire:
             self._server.note("trouble", self.process.name, name, fate < weather.refused)
         if fate < weather.refused:
             error = StoreBusy("refused") if dice.random() < 0.5 else StoreError("refused")
-            loop.outside(there - loop.time() + back, _fail, future, error)
+            loop.outside(there - loop.time() + back, fail, future, error)
         elif fate < weather.refused + weather.unsure:
             loop.outside(there - loop.time() + back * 2 * dice.random(), self._apply, name, args, kwargs, None, 0.0)
-            loop.outside(there - loop.time() + back * 2, _fail, future, StoreError("the answer was lost"))
+            loop.outside(there - loop.time() + back * 2, fail, future, StoreError("the answer was lost"))
         else:
             loop.outside(there - loop.time(), self._apply, name, args, kwargs, future, back)
         return await future
@@ -104,22 +104,22 @@ class Wire:
     def _apply(
         self, name: str, args: tuple[Any, ...], kwargs: dict[str, Any], future: asyncio.Future[Any] | None, back: float
     ) -> None:
-        if self._lost():
+        if self.lost():
             return
         try:
             answer = self._server.perform(self.process.name, name, args, kwargs)
         except Exception as error:  # noqa: BLE001 - it is the caller's
             if future is not None:
-                self._loop.outside(back, _fail, future, error)
+                self._loop.outside(back, fail, future, error)
             return
         if future is not None:
             self._loop.outside(back, resolve, future, answer)
 
-    def _lost(self) -> bool:
+    def lost(self) -> bool:
         """What a dead process has sent may not have left it; its connections are cut when it is buried."""
         return self.process.dead and (self._server.is_buried(self.process.name) or self._dice.random() < 0.5)
 
-    def _burn(self) -> bool:
+    def burn(self) -> bool:
         """Count down to the call at which the process dies; True when this is it."""
         if self.fuse is None:
             return False
@@ -136,7 +136,7 @@ class Wire:
         if self.process.dead or not self.immediate:
             return None
         first = self._dice.random() < 0.5
-        if self.fuse is not None and self._burn() and first:
+        if self.fuse is not None and self.burn() and first:
             return None
         return self._server.write_one(self.process.name, entry)
 
@@ -144,7 +144,7 @@ class Wire:
         process, dice, loop, weather = self.process, self._dice, self._loop, self.weather
         if process.dead:
             return
-        if self.fuse is not None and self._burn():
+        if self.fuse is not None and self.burn():
             if dice.random() < 0.5:
                 self._server.write(process.name, batch, _nobody)
             return
@@ -170,7 +170,7 @@ class Wire:
             loop.outside(there - now, self._write, batch, written, back)
 
     def _write(self, batch: Batch, written: Written | None, back: float) -> None:
-        if self._lost():
+        if self.lost():
             return
 
         def answered(fenced: frozenset[int], error: Exception | None) -> None:
@@ -213,7 +213,8 @@ def _nobody(_fenced: frozenset[int], _error: Exception | None) -> None:
     """Who would have been told is dead."""
 
 
-def _fail(future: asyncio.Future[Any], error: BaseException) -> None:
+def fail(future: asyncio.Future[Any], error: BaseException) -> None:
+    """Set the exception, unless whoever waited has gone."""
     if not future.done():
         future.set_exception(error)
         future.exception()  # whoever is cancelled at this moment does not ask

@@ -1,0 +1,119 @@
+"""The witness: stands beside the store and says at each claim, start and line whether it could be right."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Collection, Iterator, Sequence
+from typing import Final
+
+from engine.model.limits import Takes
+from engine.model.run import NewRun, RunRecord, RunState
+from engine.stores.blobs import MemoryBlobs
+from engine.stores.memory import MemoryStore
+from engine.stores.memory.tables import UNDER_WAY, Row
+
+TURNS: Final = "runs of a lane go one after the other"
+POOLS: Final = "a pool is never overdrawn"
+DUTY: Final = "a node takes what is for it"
+URGENT: Final = "the most urgent run goes first"
+SKIPPED: Final = "a start is skipped for an unfinished run"
+REPLACED: Final = "a run is replaced by the next one"
+BLOBS: Final = "what a line names is in the blob store"
+
+
+class Witness:
+    """`said` are laws and how they were broken; `places` when a rate lets somebody start, in nanoseconds."""
+
+    def __init__(self, store: MemoryStore, blobs: MemoryBlobs) -> None:
+        self.said: Final[list[tuple[str, str]]] = []
+        self.places: Final[defaultdict[str, list[int]]] = defaultdict(list)
+        self._store = store
+        self._blobs = blobs
+
+    def aside(self, num: int, epoch: int) -> tuple[str, ...]:
+        """Those of a run's lane that stand in the way of what its owner of this epoch does, if that one owns it still.
+
+        They are under way and before it, or after it and have been taken nevertheless.
+        """
+        run = self._store._rows[num].record
+        if run.epoch != epoch or run.state is not RunState.RUNNING:
+            return ()
+        return tuple(
+            other.id
+            for other in self._lane(run.lane)
+            if other.num < num or (other.num > num and other.state is RunState.RUNNING)
+        )
+
+    def claimed(
+        self, node: str, runs: Sequence[RunRecord], flows: Collection[str], takes: Takes, *, named: bool
+    ) -> None:
+        """A node took these runs."""
+        for run in runs:
+            before = [other.id for other in self._lane(run.lane) if other.num < run.num]
+            if before:
+                self._say(TURNS, f"{node} took {run.id} when {before} of lane {run.lane} had not ended")
+            pool = takes.pools.get(run.flow)
+            if pool is not None and (held := self._held(pool.name, takes)) > pool.slots:
+                self._say(POOLS, f"{held} slots of pool {pool.name} were held when {node} took {run.id}")
+            if not named and not _is_for(run, takes):
+                self._say(DUTY, f"{node}, of {takes.queues} with {takes.tags}, took {run.id} of {run.queue}")
+        if not named and len(self._store._rows) > len(runs):
+            last = max(run.rank for run in runs)
+            for row in self._store._rows.values():
+                if row.due == 0 and row.record.rank < last and self._could_be_taken(row, flows, takes):
+                    self._say(URGENT, f"{node} took {[run.id for run in runs]} and left {row.record.id}")
+
+    def _could_be_taken(self, row: Row, flows: Collection[str], takes: Takes) -> bool:
+        run = row.record
+        if run.held or run.flow not in flows or not _is_for(run, takes):
+            return False
+        pool = takes.pools.get(run.flow)
+        return pool is None or self._held(pool.name, takes) < pool.slots
+
+    def created(self, new: NewRun, found: RunRecord, *, made: bool) -> None:
+        """A start was answered with this run, which it made or found."""
+        if new.lane is None or new.occupied == "queue":
+            return
+        before = [other for other in self._lane(new.lane) if not made or other.num != found.num]
+        if found.id != new.id:
+            if found not in before or new.occupied != "skip":
+                self._say(SKIPPED, f"the start of {new.id} was answered with {found.id}, which is {found.state}")
+        elif made and new.occupied == "skip" and before:
+            self._say(SKIPPED, f"{new.id} was made when {[other.id for other in before]} had not ended")
+        elif made and new.occupied == "replace":
+            for other in before:
+                if other.cancel is None:
+                    self._say(REPLACED, f"{new.id} was made, and {other.id} goes on")
+
+    def reserved(self, rate: str, place: int) -> None:
+        """A start of this rate may be then."""
+        self.places[rate].append(place)
+
+    def named(self, run: int, blob: str | None) -> None:
+        """A line or an end says where a value is."""
+        if blob is not None and blob not in self._blobs._objects:
+            self._say(BLOBS, f"{self._store._rows[run].record.id} names {blob}, which is not there")
+
+    def _say(self, law: str, what: str) -> None:
+        self.said.append((law, what))
+
+    def _lane(self, lane: str | None) -> Iterator[RunRecord]:
+        if lane is not None:
+            for row in self._store._rows.values():
+                if row.record.lane == lane and row.record.state in UNDER_WAY:
+                    yield row.record
+
+    def _held(self, pool: str, takes: Takes) -> int:
+        """Counted from the runs and the flows they are of, not from what the store keeps for it."""
+        runs = sum(
+            row.record.state is RunState.RUNNING
+            and (of := takes.pools.get(row.record.flow)) is not None
+            and of.name == pool
+            for row in self._store._rows.values()
+        )
+        return runs + sum(slot[0] == pool for slot in self._store._slots)
+
+
+def _is_for(run: RunRecord, takes: Takes) -> bool:
+    queues = takes.queues is None or run.queue in takes.queues
+    return queues and (takes.tags is None or {*run.requires} <= {*takes.tags})
