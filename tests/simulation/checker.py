@@ -50,6 +50,7 @@ def check(schedule: Schedule) -> list[Finding]:
         "one owner at a time": case.owners,
         witness.POOLS: case.overdrawn,
         witness.TURNS: lambda: turns.in_turn(schedule),
+        "a run waits where it was put": lambda: turns.placed(schedule),
         "a lane is in the order of start": lambda: turns.in_order(schedule),
         witness.SKIPPED: lambda: turns.skipped(schedule),
         witness.REPLACED: lambda: turns.replaced(schedule),

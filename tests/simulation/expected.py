@@ -18,6 +18,14 @@ def end(asked: Asked) -> set[RunState]:
     return ends if asked.cancel is None else ends | {RunState.CANCELLED}
 
 
+def lane(flow: str, params: dict[str, Any]) -> str | None:
+    """The lane that a run belongs in."""
+    if flow == "queued":
+        return flow
+    key = params.get({"served": "customer", "stocked": "shop", "reign": "shop"}.get(flow, ""))
+    return None if key is None else f"{flow}:{key}"
+
+
 def wrong(asked: Asked, result: Any, heard: list[int], *, jumps: bool) -> str | None:
     """What is wrong with the result of a run that succeeded. `jumps` says that clocks were set meanwhile."""
     if asked.flow == "race":

@@ -9,6 +9,7 @@ from random import Random
 from typing import Any, Final
 
 from tests.simulation.wire import FAIR, Weather
+from tests.simulation.witness import Duty
 
 WEATHERS: Final = (
     FAIR,
@@ -45,14 +46,6 @@ class Fault:
     kind: str
     victim: float
     size: float
-
-
-@dataclass(frozen=True)
-class Duty:
-    """What the nodes at one place take: these queues, or all of them, and runs that require these tags."""
-
-    queues: tuple[str, ...] | None = None
-    tags: tuple[str, ...] = ("smtp",)
 
 
 @dataclass(frozen=True)

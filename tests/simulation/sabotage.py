@@ -7,15 +7,20 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final, Protocol
 
+from engine import admission, client
 from engine.core import replay
 from engine.model.entry import Entry
-from engine.model.run import RunRecord, RunState
+from engine.model.errors import StoreError
+from engine.model.limits import Rate, Takes
+from engine.model.run import NewRun, RunRecord, RunState
+from engine.runtime import childruns, duty, pacing
 from engine.runtime.inbox import Inbox
-from engine.runtime.node import Node
+from engine.runtime.node import Node, blob_name
 from engine.runtime.recording import Recording
 from engine.runtime.session import Session
 from engine.runtime.slots import Slots
 from engine.stores.memory import MemoryStore
+from tests.simulation import witness
 from tests.simulation.checker import Finding
 from tests.simulation.playing import play
 
@@ -192,6 +197,136 @@ def leaving_kept(patch: Patch) -> None:
     patch.setattr(MemoryStore, "leave", leave)
 
 
+def no_turns(patch: Patch) -> None:
+    """Nobody waits for the one before in a lane."""
+
+    def in_lane(*_: object) -> list[RunRecord]:
+        return []
+
+    patch.setattr(MemoryStore, "_in_lane", in_lane)
+
+
+def first_of_all(patch: Patch) -> None:
+    """The next one in a lane is the one that was started last."""
+    in_lane = MemoryStore._in_lane
+
+    def turned(store: MemoryStore, lane: str | None) -> list[RunRecord]:
+        return in_lane(store, lane)[::-1]
+
+    patch.setattr(MemoryStore, "_in_lane", turned)
+
+
+def children_anywhere(patch: Patch) -> None:
+    """A child run goes without its lane."""
+    made = admission.admitted
+
+    def admitted(*args: Any, **kwargs: Any) -> NewRun:
+        return replace(made(*args, **kwargs), lane=None)
+
+    patch.setattr(childruns, "admitted", admitted)
+
+
+def every_start(patch: Patch) -> None:
+    """A singleton that skips is one that queues."""
+    made = admission.admitted
+
+    def admitted(*args: Any, **kwargs: Any) -> NewRun:
+        new = made(*args, **kwargs)
+        return replace(new, occupied="queue") if new.occupied == "skip" else new
+
+    patch.setattr(client, "admitted", admitted)
+
+
+def nobody_replaced(patch: Patch) -> None:
+    """A run that is to be replaced goes on."""
+    made = admission.admitted
+
+    def admitted(*args: Any, **kwargs: Any) -> NewRun:
+        new = made(*args, **kwargs)
+        return replace(new, occupied="queue") if new.occupied == "replace" else new
+
+    patch.setattr(client, "admitted", admitted)
+
+
+def no_pools(patch: Patch) -> None:
+    """A node does not tell the store which pools its flows have."""
+    made = duty.takes_of
+
+    def takes_of(*args: Any, **kwargs: Any) -> Takes:
+        return replace(made(*args, **kwargs), pools={})
+
+    patch.setattr(duty, "takes_of", takes_of)
+
+
+def every_queue(patch: Patch) -> None:
+    """A node takes runs of any queue."""
+    made = duty.takes_of
+
+    def takes_of(*args: Any, **kwargs: Any) -> Takes:
+        return replace(made(*args, **kwargs), queues=None)
+
+    patch.setattr(duty, "takes_of", takes_of)
+
+
+def oldest_first(patch: Patch) -> None:
+    """Priorities are forgotten."""
+
+    def rank(*, since: int, priority: int) -> int:
+        return since
+
+    patch.setattr(admission, "rank", rank)
+
+
+def no_patience(patch: Patch) -> None:
+    """A step starts without waiting for its place."""
+
+    async def until(*_: object) -> None:
+        """Nothing is waited for."""
+
+    patch.setattr(pacing, "until", until)
+
+
+def all_together(patch: Patch) -> None:
+    """Who comes back long after its place starts all the same."""
+    patch.setattr(pacing, "HALF", 10**11)
+
+
+def wide_burst(patch: Patch) -> None:
+    """What may come at once is not counted."""
+    patch.setattr(Rate, "interval", property(lambda rate: int(rate.per.total_seconds() * 1e9) // rate.limit))
+
+
+def children_at_once(patch: Patch) -> None:
+    """A child run of a flow with a rate is due at once."""
+
+    async def in_time(_: object, new: NewRun, __: object) -> NewRun:
+        return new
+
+    patch.setattr(childruns, "_in_time", in_time)
+
+
+def unkept(patch: Patch) -> None:
+    """Nobody hears of it when a large result could not be kept."""
+    keep = Node.keep
+
+    async def kept(node: Node, run_id: str, key: str, data: bytes) -> tuple[bytes, str | None]:
+        try:
+            return await keep(node, run_id, key, data)
+        except StoreError:
+            return b"null", blob_name(run_id, key, data)
+
+    patch.setattr(Node, "keep", kept)
+
+
+def told_once(patch: Patch) -> None:
+    """A step that is cancelled twice stops asking its child to end."""
+
+    async def outwait(recording: Recording, future: asyncio.Future[Any]) -> None:
+        await asyncio.shield(future)
+
+    patch.setattr(Recording, "outwait", outwait)
+
+
 ENDS: Final = "acknowledged runs end, and rightly"
 
 SABOTAGES: Final = (
@@ -212,6 +347,20 @@ SABOTAGES: Final = (
     Sabotage("lines are written behind lost ones", "a journal has no holes", 2000, holes),
     Sabotage("a parent does not wait for its cancelled child", "a parent outlives its children", 200, hurried_end),
     Sabotage("a node that leaves keeps its runs", ENDS, 200, leaving_kept),
+    Sabotage("nobody waits for the one before in a lane", witness.TURNS, 200, no_turns),
+    Sabotage("the last one of a lane is the next", witness.TURNS, 200, first_of_all),
+    Sabotage("a child goes without its lane", "a run waits where it was put", 200, children_anywhere),
+    Sabotage("a singleton that skips makes every run", witness.SKIPPED, 200, every_start),
+    Sabotage("a run that is to be replaced goes on", witness.REPLACED, 200, nobody_replaced),
+    Sabotage("a flow's pool is not told", witness.POOLS, 500, no_pools),
+    Sabotage("a node takes runs of any queue", witness.DUTY, 200, every_queue),
+    Sabotage("priorities are forgotten", witness.URGENT, 500, oldest_first),
+    Sabotage("a step does not wait for its place", "a rate is kept", 200, no_patience),
+    Sabotage("who is late starts with the others", "a rate is kept", 1000, all_together),
+    Sabotage("what comes at once is not counted", "a rate has room for its places", 500, wide_burst),
+    Sabotage("a child of a rate is due at once", "a run with a rate starts at its place", 500, children_at_once),
+    Sabotage("a large result that is lost is not missed", witness.BLOBS, 1000, unkept),
+    Sabotage("cancelled twice, a step forgets its child", "a parent outlives its children", 500, told_once),
 )
 
 

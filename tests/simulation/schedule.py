@@ -29,10 +29,11 @@ from tests.simulation.client import Secrets, SimulatedClient, until_heard
 from tests.simulation.ledger import Ledger, open_ledger
 from tests.simulation.limited import FLOWS
 from tests.simulation.loop import OUTSIDE, Process, VirtualLoop, bury
-from tests.simulation.plan import Asked, Duty, Fault, Plan
+from tests.simulation.plan import Asked, Fault, Plan
 from tests.simulation.server import LEASE, START, Server
 from tests.simulation.trace import Trace
 from tests.simulation.wire import FAIR, Wire
+from tests.simulation.witness import Duty
 
 ENOUGH: Final = "enough"
 """Why clients cancel runs."""
@@ -76,7 +77,7 @@ class Schedule:
         self.plan = plan
         self.loop = VirtualLoop()
         self.trace = Trace(self.loop)
-        self.server = Server(self.loop, self.trace)
+        self.server = Server(self.loop, self.trace, FLOWS)
         self.ledger = Ledger(self.loop, Random(plan.seed + 1), self.server)
         self.machines: list[Machine] = []
         self.asked: dict[str, float] = {}
@@ -151,6 +152,7 @@ class Schedule:
         )
         machine = Machine(process, wire, clock, node, duty)
         self.machines.append(machine)
+        self.server.witness.duties[name] = duty
         self.trace.note("boot", name)
         machine.main = process.start(self._serve(machine))
         machine.main.add_done_callback(lambda _: self._exited(machine), context=OUTSIDE)

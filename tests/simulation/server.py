@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, NamedTuple
 
+from engine.flow import Flow
 from engine.model.change import Batch, Ended, Released
 from engine.model.entry import Entry
-from engine.model.limits import ANY
 from engine.model.run import ENDED, RunRecord
 from engine.ports.journal import Written
 from engine.stores.blobs import MemoryBlobs
@@ -79,10 +79,10 @@ TOUCHES: Final = frozenset({"create", "signal", "cancel", "requeue", "copy_journ
 class Server:
     """One memory store, and what surrounds it."""
 
-    def __init__(self, loop: VirtualLoop, trace: Trace) -> None:
+    def __init__(self, loop: VirtualLoop, trace: Trace, flows: Mapping[str, Flow[..., Any]]) -> None:
         self.store: Final = MemoryStore()
         self.blobs: Final = MemoryBlobs()
-        self.witness: Final = Witness(self.store, self.blobs)
+        self.witness: Final = Witness(self.store, self.blobs, flows)
         self.members: Final[dict[str, Member]] = {}
         self.lines: Final[list[Line]] = []
         self.moves: Final[list[Move]] = []
@@ -151,8 +151,7 @@ class Server:
         for run in runs:
             self._trace.note("claim", name, run.id, run.epoch)
             self.claims.append(Claim(self._loop.time(), name, run.num, run.epoch))
-        takes, named = kwargs.get("takes", ANY), kwargs.get("only") is not None
-        self.witness.claimed(name, runs, kwargs["flows"], takes, named=named)
+        self.witness.claimed(name, runs, named=kwargs.get("only") is not None)
 
     def write(self, name: str, batch: Batch, written: Written) -> None:
         """Apply a batch, and tell what became of it at once."""

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
-from itertools import pairwise
+from itertools import pairwise, zip_longest
 from typing import Final
 
+from engine.model.limits import NORMAL, QUEUE
 from engine.model.run import RunRecord
+from tests.simulation import expected
 from tests.simulation.ledger import Effect
 from tests.simulation.limited import CALLS, STARTS
 from tests.simulation.schedule import ENOUGH, Schedule
@@ -26,6 +29,19 @@ def in_turn(s: Schedule) -> Iterator[str]:
     for one in s.ledger.effects:
         if one.aside:
             yield f"{one.task} of {one.run} ({one.process}, epoch {one.epoch}) began beside {', '.join(one.aside)}"
+
+
+def placed(s: Schedule) -> Iterator[str]:
+    """A run does not wait where it was put: in its lane, its queue, with its priority and what it requires."""
+    asked = {one.id: one for one in s.plan.runs}
+    for row in s.server.store._rows.values():
+        run = row.record
+        above = asked[run.id.partition("/")[0]]
+        lane = expected.lane(run.flow, json.loads(run.params))
+        priority = NORMAL if above.priority is None else above.priority
+        wanted = (lane, priority, above.queue or QUEUE, above.requires)
+        if (run.lane, run.priority, run.queue, run.requires) != wanted:
+            yield f"{run.id} waits in {(run.lane, run.priority, run.queue, run.requires)} instead of {wanted}"
 
 
 def in_order(s: Schedule) -> Iterator[str]:
@@ -102,7 +118,7 @@ def early(s: Schedule) -> Iterator[str]:
     for claim in s.server.claims:
         if claim.num in due:
             first.setdefault(claim.num, claim.at)
-    for place, at in zip(places, sorted(first.values()), strict=False):
-        if at + INSTANT < (place - START) / 1e9:
+    for place, at in zip_longest(places[: len(first)], sorted(first.values())):
+        if place is None or at + INSTANT < (place - START) / 1e9:
             yield f"{len(first)} runs of {STARTS.name}, of which one was taken at {at:.3f} s, before its place"
             break

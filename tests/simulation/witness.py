@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Iterator, Sequence
-from typing import Final
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
 
-from engine.model.limits import Takes
+from engine.flow import Flow
 from engine.model.run import NewRun, RunRecord, RunState
 from engine.stores.blobs import MemoryBlobs
 from engine.stores.memory import MemoryStore
-from engine.stores.memory.tables import UNDER_WAY, Row
+from engine.stores.memory.tables import UNDER_WAY
 
 TURNS: Final = "runs of a lane go one after the other"
 POOLS: Final = "a pool is never overdrawn"
@@ -21,14 +22,32 @@ REPLACED: Final = "a run is replaced by the next one"
 BLOBS: Final = "what a line names is in the blob store"
 
 
-class Witness:
-    """`said` are laws and how they were broken; `places` when a rate lets somebody start, in nanoseconds."""
+MINUTE: Final = 60 * 10**9
+"""Nanoseconds of waiting that are worth a step of priority, as `docs/limits.md` says."""
 
-    def __init__(self, store: MemoryStore, blobs: MemoryBlobs) -> None:
+
+@dataclass(frozen=True)
+class Duty:
+    """What a node is for: runs of these queues, or of all of them, that require no other tags."""
+
+    queues: tuple[str, ...] | None = None
+    tags: tuple[str, ...] = ("smtp",)
+
+
+class Witness:
+    """`said` are laws and how they were broken; `places` when a rate lets somebody start, in nanoseconds.
+
+    What it says is worked out from the flows and from what each node is for, not from what the engine made of them.
+    """
+
+    def __init__(self, store: MemoryStore, blobs: MemoryBlobs, flows: Mapping[str, Flow[..., Any]]) -> None:
         self.said: Final[list[tuple[str, str]]] = []
         self.places: Final[defaultdict[str, list[int]]] = defaultdict(list)
+        self.duties: Final[dict[str, Duty]] = {}
         self._store = store
         self._blobs = blobs
+        self._pools = {name: flow.options.pool for name, flow in flows.items() if flow.options.pool is not None}
+        self._singletons = {name: flow.options.singleton for name, flow in flows.items()}
 
     def aside(self, num: int, epoch: int) -> tuple[str, ...]:
         """Those of a run's lane that stand in the way of what its owner of this epoch does, if that one owns it still.
@@ -44,43 +63,49 @@ class Witness:
             if other.num < num or (other.num > num and other.state is RunState.RUNNING)
         )
 
-    def claimed(
-        self, node: str, runs: Sequence[RunRecord], flows: Collection[str], takes: Takes, *, named: bool
-    ) -> None:
-        """A node took these runs."""
+    def claimed(self, node: str, runs: Sequence[RunRecord], *, named: bool) -> None:
+        """A node took these runs, by their names or because they were due."""
+        duty = self.duties[node]
         for run in runs:
             before = [other.id for other in self._lane(run.lane) if other.num < run.num]
             if before:
                 self._say(TURNS, f"{node} took {run.id} when {before} of lane {run.lane} had not ended")
-            pool = takes.pools.get(run.flow)
-            if pool is not None and (held := self._held(pool.name, takes)) > pool.slots:
+            pool = self._pools.get(run.flow)
+            if pool is not None and (held := self._held(pool.name)) > pool.slots:
                 self._say(POOLS, f"{held} slots of pool {pool.name} were held when {node} took {run.id}")
-            if not named and not _is_for(run, takes):
-                self._say(DUTY, f"{node}, of {takes.queues} with {takes.tags}, took {run.id} of {run.queue}")
+            if not named and not _is_for(run, duty):
+                self._say(DUTY, f"{node}, of {duty}, took {run.id} of {run.queue}, which requires {run.requires}")
         if not named and len(self._store._rows) > len(runs):
-            last = max(run.rank for run in runs)
+            last = max(self._rank(run) for run in runs)
             for row in self._store._rows.values():
-                if row.due == 0 and row.record.rank < last and self._could_be_taken(row, flows, takes):
+                if row.due == 0 and self._could_be_taken(row.record, duty) and self._rank(row.record) < last:
                     self._say(URGENT, f"{node} took {[run.id for run in runs]} and left {row.record.id}")
 
-    def _could_be_taken(self, row: Row, flows: Collection[str], takes: Takes) -> bool:
-        run = row.record
-        if run.held or run.flow not in flows or not _is_for(run, takes):
+    def _rank(self, run: RunRecord) -> int:
+        """When it was asked for, moved forward by its priority; a child goes by when its first forebear was."""
+        priority = run.priority
+        while run.parent is not None:
+            run = self._store._rows[run.parent].record
+        return run.created - priority * MINUTE
+
+    def _could_be_taken(self, run: RunRecord, duty: Duty) -> bool:
+        if run.held or not _is_for(run, duty):
             return False
-        pool = takes.pools.get(run.flow)
-        return pool is None or self._held(pool.name, takes) < pool.slots
+        pool = self._pools.get(run.flow)
+        return pool is None or self._held(pool.name) < pool.slots
 
     def created(self, new: NewRun, found: RunRecord, *, made: bool) -> None:
         """A start was answered with this run, which it made or found."""
-        if new.lane is None or new.occupied == "queue":
+        singleton = self._singletons[new.flow]
+        if new.parent is not None or singleton is None or singleton == "queue":
             return
         before = [other for other in self._lane(new.lane) if not made or other.num != found.num]
         if found.id != new.id:
-            if found not in before or new.occupied != "skip":
+            if found not in before or singleton != "skip":
                 self._say(SKIPPED, f"the start of {new.id} was answered with {found.id}, which is {found.state}")
-        elif made and new.occupied == "skip" and before:
+        elif made and singleton == "skip" and before:
             self._say(SKIPPED, f"{new.id} was made when {[other.id for other in before]} had not ended")
-        elif made and new.occupied == "replace":
+        elif made and singleton == "replace":
             for other in before:
                 if other.cancel is None:
                     self._say(REPLACED, f"{new.id} was made, and {other.id} goes on")
@@ -103,17 +128,16 @@ class Witness:
                 if row.record.lane == lane and row.record.state in UNDER_WAY:
                     yield row.record
 
-    def _held(self, pool: str, takes: Takes) -> int:
+    def _held(self, pool: str) -> int:
         """Counted from the runs and the flows they are of, not from what the store keeps for it."""
         runs = sum(
             row.record.state is RunState.RUNNING
-            and (of := takes.pools.get(row.record.flow)) is not None
+            and (of := self._pools.get(row.record.flow)) is not None
             and of.name == pool
             for row in self._store._rows.values()
         )
         return runs + sum(slot[0] == pool for slot in self._store._slots)
 
 
-def _is_for(run: RunRecord, takes: Takes) -> bool:
-    queues = takes.queues is None or run.queue in takes.queues
-    return queues and (takes.tags is None or {*run.requires} <= {*takes.tags})
+def _is_for(run: RunRecord, duty: Duty) -> bool:
+    return (duty.queues is None or run.queue in duty.queues) and {*run.requires} <= {*duty.tags}
