@@ -11,8 +11,9 @@ from engine.stores.crash_loop import crash_loop
 from engine.stores.postgres.connect import Connection, Row
 from engine.stores.postgres.lease import Leases
 from engine.stores.postgres.part import Part
-from engine.stores.postgres.rows import duty_of, to_node, to_run
+from engine.stores.postgres.rows import to_node, to_run
 from engine.stores.postgres.statements import statement
+from engine.stores.rows import duty_of
 
 INSERT_NODE = statement("insert_node")
 FIND_NODE = statement("find_node")

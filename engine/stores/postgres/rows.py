@@ -2,85 +2,22 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Collection, Sequence
 
 from engine.model.limits import Takes
-from engine.model.run import LogLine, NewRun, NodeRecord, RunRecord, RunState
+from engine.model.run import LogLine, NewRun, NodeRecord, RunRecord
 from engine.stores.postgres.connect import Row
+from engine.stores.rows import columns_of, node_of, run_of
 
 
 def to_run(row: Row) -> RunRecord:
     """The record of one row of `run`."""
-    return RunRecord(
-        num=row["num"],
-        id=row["id"],
-        flow=row["flow"],
-        version=row["version"],
-        fingerprint=row["fingerprint"],
-        python=row["python"],
-        params=row["params"],
-        state=RunState(row["state"]),
-        epoch=row["epoch"],
-        owner=row["owner"],
-        created=row["created"],
-        started=row["started"],
-        ended=row["ended"],
-        wake_at=row["due"] or None,
-        timeout=row["timeout"],
-        crashes=row["crashes"],
-        cancel=row["cancel"],
-        result=row["result"],
-        result_blob=row["result_blob"],
-        error=row["error"],
-        trace=row["trace"],
-        span=unsigned(row["span"]),
-        sampled=row["sampled"],
-        parent=row["parent"],
-        parent_key=row["parent_key"],
-        parent_span=unsigned(row["parent_span"]),
-        rerun_of=row["rerun_of"],
-        origin=row["origin"],
-        tags=tuple(row["tags"]),
-        scheduled_for=row["scheduled_for"],
-        exported=row["exported"],
-        priority=row["priority"],
-        rank=row["rank"],
-        queue=row["queue"],
-        requires=tuple(row["requires"]),
-        lane=row["lane"],
-        held=row["held"],
-    )
+    return run_of(row, tags=row["tags"], requires=row["requires"])
 
 
 def from_new_run(run: NewRun) -> Sequence[object]:
     """The parameters of `insert_run.sql`, but for whether the run is held in its lane, and whom to tell what."""
-    return (
-        run.id,
-        run.flow,
-        run.version,
-        run.fingerprint,
-        run.python,
-        run.due,
-        run.created,
-        run.timeout,
-        run.scheduled_for,
-        run.trace,
-        signed(run.span),
-        run.sampled,
-        run.parent,
-        run.parent_key,
-        signed(run.parent_span),
-        run.rerun_of,
-        run.origin,
-        [*run.tags],
-        run.params,
-        run.priority,
-        run.rank,
-        run.queue,
-        [*run.requires],
-        run.lane,
-    )
+    return [*columns_of(run, list).values()]
 
 
 def from_takes(flows: Collection[str], takes: Takes) -> Sequence[object]:
@@ -100,26 +37,7 @@ def from_takes(flows: Collection[str], takes: Takes) -> Sequence[object]:
 
 def to_node(row: Row) -> NodeRecord:
     """The record of one row of `node`."""
-    duty = json.loads(row["duty"])
-    return NodeRecord(
-        id=row["id"],
-        pid=row["pid"],
-        host=row["host"],
-        started=row["started"],
-        flows=tuple(row["flows"]),
-        alive=row["alive"],
-        versions=tuple(duty.get("versions", ())),
-        queues=None if duty.get("queues") is None else tuple(duty["queues"]),
-        tags=tuple(duty.get("tags", ())),
-        concurrency=duty.get("concurrency", 0),
-        lease=duty.get("lease"),
-    )
-
-
-def duty_of(node: NodeRecord, *, lease: float) -> str:
-    """What a node tells of itself besides its flows, as JSON."""
-    told = {"versions": node.versions, "queues": node.queues, "tags": node.tags, "concurrency": node.concurrency}
-    return json.dumps({**told, "lease": lease})
+    return node_of(row, flows=row["flows"], alive=row["alive"])
 
 
 def from_log(line: LogLine) -> Sequence[object]:
@@ -141,13 +59,3 @@ def storable(text: str) -> str:
     if text.isascii() and "\0" not in text:
         return text
     return text.replace("\0", "\ufffd").encode("utf-8", "replace").decode("utf-8")
-
-
-def signed(span: int) -> int:
-    """PostgreSQL's integers have a sign; span ids that come from elsewhere use all 64 bits."""
-    return span - (1 << 64) if span >> 63 else span
-
-
-def unsigned(span: int) -> int:
-    """The span id that `signed` was given."""
-    return span & 0xFFFF_FFFF_FFFF_FFFF

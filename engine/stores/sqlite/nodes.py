@@ -8,10 +8,11 @@ from collections.abc import Callable, Sequence
 from engine.model.errors import Fenced, StoreError
 from engine.model.run import NodeRecord, RunRecord
 from engine.stores.crash_loop import crash_loop
+from engine.stores.rows import duty_of
 from engine.stores.sqlite.errors import store_error
 from engine.stores.sqlite.locks import NodeLocks
 from engine.stores.sqlite.part import Part
-from engine.stores.sqlite.rows import array, duty_of, to_node, to_run
+from engine.stores.sqlite.rows import array, to_node, to_run
 from engine.stores.sqlite.statements import statement
 
 INSERT_NODE = statement("insert_node")
