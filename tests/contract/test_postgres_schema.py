@@ -7,8 +7,9 @@ import asyncio
 import pytest
 
 from engine.model.errors import StoreError
+from engine.stores.migrations import Migration
 from engine.stores.postgres import PostgresStore
-from engine.stores.postgres.migrate import Migration, migrations
+from engine.stores.postgres.migrate import migrations
 from tests.contract.conftest import opened, started
 from tests.support.postgres import rows
 

@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from engine.stores.migrations import Migration
 from engine.stores.sqlite.connect import connect
-from engine.stores.sqlite.migrate import Migration, migrate, migrations
+from engine.stores.sqlite.migrate import migrate, migrations
 
 SNAPSHOT = Path(__file__).with_name("sqlite_schema.sql")
 

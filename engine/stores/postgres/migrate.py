@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import cache
-from importlib.resources import files
 
-from engine.model.errors import StoreCorrupt, StoreTooNew
+from engine.model.errors import StoreCorrupt
+from engine.stores.migrations import Migration, missing, read_migrations
 from engine.stores.postgres.address import Address, quoted
 from engine.stores.postgres.connect import Connection, Door
 from engine.stores.postgres.database import transaction
@@ -28,25 +26,10 @@ _SCHEMA_EXISTS = "SELECT 1 FROM pg_namespace WHERE nspname = $1"
 _ONE_AT_A_TIME = "SELECT pg_advisory_xact_lock(hashtextextended('headrace migration ' || $1, 0))"
 
 
-@dataclass(frozen=True, slots=True)
-class Migration:
-    """One numbered file. It is never edited once released: `checksum` is kept in the database."""
-
-    version: int
-    name: str
-    sql: str
-    checksum: str
-
-
 @cache
 def migrations() -> Sequence[Migration]:
     """All migrations, oldest first."""
-    folder = files("engine.stores.postgres") / "migrations"
-    texts = {item.name: item.read_text(encoding="utf-8") for item in folder.iterdir() if item.name.endswith(".sql")}
-    return [
-        Migration(int(name[:4]), name[5:-4], sql, hashlib.sha256(sql.encode()).hexdigest())
-        for name, sql in sorted(texts.items())
-    ]
+    return read_migrations("engine.stores.postgres")
 
 
 async def migrate(connection: Connection, door: Door) -> None:
@@ -60,10 +43,10 @@ async def migrate(connection: Connection, door: Door) -> None:
         if not await _missing(connection, address):
             return
         await connection.execute(_ONE_AT_A_TIME, address.schema)
-        missing = await _missing(connection, address)
-        if missing and missing[0].version == 1:
+        lacking = await _missing(connection, address)
+        if lacking and lacking[0].version == 1:
             await _lay_out(connection, address)
-        for migration in missing:
+        for migration in lacking:
             await connection.execute(address.sql(migration.sql))
             await connection.execute(address.sql(_NOTE), migration.version, migration.name, migration.checksum)
 
@@ -87,16 +70,4 @@ async def _missing(connection: Connection, address: Address) -> Sequence[Migrati
             )
         return known
     applied: dict[int, str] = {row[0]: row[1] for row in await connection.fetch(address.sql(_APPLIED))}
-    newest = max(applied, default=0)
-    if newest > known[-1].version:
-        raise StoreTooNew(
-            f"the store at {address.shown} has schema version {newest}; this Headrace knows up to "
-            f"{known[-1].version}. Upgrade Headrace, or use the version that wrote the store"
-        )
-    for migration in known:
-        if applied.get(migration.version, migration.checksum) != migration.checksum:
-            raise StoreCorrupt(
-                f"the store at {address.shown} was made by a changed build: migration {migration.version} "
-                f"({migration.name}) differs from the one it was made with. Use the build that wrote it, or a new store"
-            )
-    return [migration for migration in known if migration.version not in applied]
+    return missing(known, applied, f"at {address.shown}")

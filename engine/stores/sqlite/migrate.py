@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import hashlib
 import sqlite3
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from functools import cache
-from importlib.resources import files
 from pathlib import Path
 
-from engine.model.errors import StoreCorrupt, StoreTooNew
+from engine.model.errors import StoreCorrupt
+from engine.stores.migrations import Migration, missing, read_migrations
 from engine.stores.sqlite.connect import THREAD_PATIENCE, roll_back
 
 APPLICATION_ID = 0x48445243
@@ -26,17 +24,6 @@ CREATE TABLE schema (
     CONSTRAINT schema_key PRIMARY KEY (version)
 ) STRICT, WITHOUT ROWID"""
 
-
-@dataclass(frozen=True, slots=True)
-class Migration:
-    """One numbered file. It is never edited once released: `checksum` is kept in the database."""
-
-    version: int
-    name: str
-    sql: str
-    checksum: str
-
-
 PAGE_SIZE = 2048
 """Bytes. A commit of one journal line writes whole pages: half of SQLite's usual size takes a fifth off its time."""
 
@@ -44,12 +31,7 @@ PAGE_SIZE = 2048
 @cache
 def migrations() -> Sequence[Migration]:
     """All migrations, oldest first."""
-    folder = files("engine.stores.sqlite") / "migrations"
-    texts = {item.name: item.read_text(encoding="utf-8") for item in folder.iterdir() if item.name.endswith(".sql")}
-    return [
-        Migration(int(name[:4]), name[5:-4], sql, hashlib.sha256(sql.encode()).hexdigest())
-        for name, sql in sorted(texts.items())
-    ]
+    return read_migrations("engine.stores.sqlite")
 
 
 def migrate(connection: sqlite3.Connection, path: Path) -> None:
@@ -109,19 +91,7 @@ def _missing(connection: sqlite3.Connection, path: Path) -> Sequence[Migration]:
     if not connection.execute("SELECT count(*) FROM sqlite_schema WHERE name = 'schema'").fetchone()[0]:
         return known
     applied: dict[int, str] = dict(connection.execute("SELECT version, checksum FROM schema").fetchall())
-    newest = max(applied, default=0)
-    if newest > known[-1].version:
-        raise StoreTooNew(
-            f"the store {path} has schema version {newest}; this Headrace knows up to {known[-1].version}. "
-            "Upgrade Headrace, or use the version that wrote the store"
-        )
-    for migration in known:
-        if applied.get(migration.version, migration.checksum) != migration.checksum:
-            raise StoreCorrupt(
-                f"the store {path} was made by a changed build: migration {migration.version} ({migration.name}) "
-                "differs from the one it was made with. Use the build that wrote it, or a new store"
-            )
-    return [migration for migration in known if migration.version not in applied]
+    return missing(known, applied, str(path))
 
 
 def _statements(script: str) -> Iterator[str]:
