@@ -160,8 +160,8 @@ class _Stage:
     def cancel_child(self, run_id: str, reason: str) -> asyncio.Future[RunRecord | None]:
         raise AssertionError("a rehearsal cancels nothing")
 
-    def news(self) -> None:
-        raise AssertionError("a rehearsal writes nothing")
+    def gives_way(self) -> None:
+        raise AssertionError("a rehearsal waits for no runs")
 
     async def load(self, data: bytes, blob: str | None) -> bytes:
         return data if blob is None else await self._blobs.get(blob)

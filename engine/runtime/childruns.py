@@ -103,7 +103,7 @@ async def _end_child(session: Recalling, child: NewRun) -> None:
     if record is None or record.state in ENDED:
         return
     session.outwaited[record.num] = None
-    session.host.news()  # there may be no room for the child but this run's own
+    session.host.gives_way()
     try:
         await session.stored(session.outwait(session.host.watch(record.num, patient=True)))
     finally:
@@ -145,6 +145,7 @@ async def _end_of(session: Recalling, child: RunRecord) -> RunRecord:
     future = session.host.watch(child.num, patient=True)
     session.waits[future] = None
     session.waiting_children[child.num] = None
+    session.host.gives_way()
     session.host.may_park(session.num)
     try:
         return await session.stored(future)

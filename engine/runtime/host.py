@@ -100,8 +100,8 @@ class Host(Protocol):
         """
         ...
 
-    def news(self) -> None:
-        """Somebody in this process wrote to the store, or made room for a run."""
+    def gives_way(self) -> None:
+        """A run waits for a child of its own: there may be no room for the child but this run's."""
 
     async def load(self, data: bytes, blob: str | None) -> bytes:
         """A value of the journal, wherever it is kept."""

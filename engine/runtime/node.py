@@ -506,6 +506,10 @@ class Node:
         if self.broken is not None and not self.broken.done():
             self.broken.set_result(error)
 
+    def gives_way(self) -> None:
+        if len(self._stays) >= self.settings.concurrency:  # else the child was looked for when it was queued
+            self._wake.set()
+
     def news(self) -> None:
         """Somebody in this process wrote to the store."""
         self._wake.set()
