@@ -80,6 +80,8 @@ def _limited(flow: str, params: dict[str, Any]) -> Any:
             return sum(x + n + 3 for n in range(params["number"]))
         case "agency":
             return sum((x + n) * 3 for n in range(params["children"]))
+        case "impatient":
+            return sum(x + n for n in range(params["depth"] + 1)) + (x + params["depth"]) * 3
         case "heavy":
             return [str(x % 10) * LARGE] if params["large"] else [str(LARGE + x % 10)]
         case "courier":

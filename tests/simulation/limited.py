@@ -162,6 +162,13 @@ async def agency(x: int, customer: int, children: int) -> int:
 
 
 @flow
+async def impatient(x: int, depth: int) -> int:
+    """Child runs in child runs, and none of them can leave memory: it has a clock of its own."""
+    async with asyncio.timeout(1000):
+        return x + (await impatient(x + 1, depth - 1) if depth else await link(0, x))
+
+
+@flow
 async def heavy(x: int, large: bool) -> list[str]:
     """Passes a large result on, and may answer one."""
     texts = await bulk(x)
@@ -179,6 +186,7 @@ FLOWS: Final = {
     one.name: one
     for one in (
         *PLAIN,
-        *(served, queued, stocked, reign, calls, dials, metered, fleet, desk, errands, agency, heavy, courier),
+        *(served, queued, stocked, reign, calls, dials, metered, fleet, desk, errands, agency, impatient),
+        *(heavy, courier),
     )
 }

@@ -50,11 +50,16 @@ class Fault:
 
 @dataclass(frozen=True)
 class Plan:
-    """All that is drawn before a schedule begins. The first duty is that of a node that takes every run."""
+    """All that is drawn before a schedule begins.
+
+    duties  of the nodes; the first one takes every run
+    echo    a node is told of what it has written itself
+    """
 
     seed: int
     duties: Sequence[Duty]
     immediate: bool
+    echo: bool
     linger: float
     concurrency: int
     weather: Weather
@@ -74,6 +79,7 @@ def draw(seed: int) -> Plan:
         seed=seed,
         duties=[Duty(), *(dice.choice(_DUTIES) for _ in range(dice.choice((0, 1, 1, 1, 2))))],
         immediate=dice.random() < 0.35,
+        echo=dice.random() < 0.5,
         linger=dice.choice((0.01, 0.1, 1.0)),
         concurrency=dice.choice((2, 100, 100)),
         weather=dice.choice(WEATHERS),
@@ -160,6 +166,7 @@ SHAPES: Final = (
     Shape("fleet", {"children": (2, 3)}),
     Shape("desk", {"papers": (1, 3), "seconds": (0.0, 0.0, 0.7), "helped": (False, False, True)}, (2, 3, 4)),
     Shape("errands", {"number": (2, 3)}),
+    Shape("impatient", {"depth": (0, 1, 3)}, (2, 3)),
     Shape("heavy", {"large": (True, False)}),
     Shape("courier", {}),
 )

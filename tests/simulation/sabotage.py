@@ -327,6 +327,15 @@ def told_once(patch: Patch) -> None:
     patch.setattr(Recording, "outwait", outwait)
 
 
+def in_the_way(patch: Patch) -> None:
+    """A run that waits for its child keeps its place to itself."""
+
+    async def none(_: Node) -> Sequence[RunRecord]:
+        return ()
+
+    patch.setattr(Node, "_claim_children", none)
+
+
 ENDS: Final = "acknowledged runs end, and rightly"
 
 SABOTAGES: Final = (
@@ -360,6 +369,7 @@ SABOTAGES: Final = (
     Sabotage("what comes at once is not counted", "a rate has room for its places", 500, wide_burst),
     Sabotage("a child of a rate is due at once", "a run with a rate starts at its place", 500, children_at_once),
     Sabotage("a large result that is lost is not missed", witness.BLOBS, 1000, unkept),
+    Sabotage("a parent is in its child's way", ENDS, 500, in_the_way),
     Sabotage("cancelled twice, a step forgets its child", "a parent outlives its children", 500, told_once),
 )
 

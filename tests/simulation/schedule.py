@@ -139,7 +139,7 @@ class Schedule:
     def _boot(self, duty: Duty) -> None:
         name = f"node-{len(self.machines) + 1}"
         process = Process(self.loop, name)
-        wire = Wire(process, self.server, self._dice, self._weather, immediate=self.plan.immediate)
+        wire = Wire(process, self.server, self._dice, self._weather, immediate=self.plan.immediate, echo=self.plan.echo)
         clock = SimulatedClock(self.loop)
         node = Node(
             cast("Store", wire),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, NamedTuple
@@ -80,6 +81,8 @@ class Server:
     """One memory store, and what surrounds it."""
 
     def __init__(self, loop: VirtualLoop, trace: Trace, flows: Mapping[str, Flow[..., Any]]) -> None:
+        self.writes = 0
+        self.writes_by: Final[defaultdict[str, int]] = defaultdict(int)
         self.store: Final = MemoryStore()
         self.blobs: Final = MemoryBlobs()
         self.witness: Final = Witness(self.store, self.blobs, flows)
@@ -109,9 +112,20 @@ class Server:
             answer = stop.value
         else:
             raise AssertionError(f"{call} of the memory store waits for something")
+        if call not in READS and (answer or call not in CHANCES):
+            self.written(name)
         if call in SEEN:
             self._seen(name, call, args, kwargs, answer)
         return answer
+
+    def written(self, name: str) -> None:
+        """A transaction of this node has changed something."""
+        self.writes += 1
+        self.writes_by[name] += 1
+
+    def others(self, name: str) -> int:
+        """How many transactions of others there were."""
+        return self.writes - self.writes_by[name]
 
     def now(self) -> int:
         """Nanoseconds since the epoch, by the server's clock."""
@@ -160,6 +174,7 @@ class Server:
         self.store.write(batch, lambda fenced, error: outcome.append((fenced, error)))
         ((fenced, error),) = outcome
         if error is None:
+            self.written(name)
             self._landed(name, batch, fenced, before)
         self._trace.note("write", name, [(one.run, one.seq) for one in batch.entries], sorted(fenced), str(error))
         written(fenced, error)
@@ -169,6 +184,7 @@ class Server:
         before = self.store._rows[entry.run].record
         landed = self.store.write_one(entry)
         if landed:
+            self.written(name)
             self.lines.append(Line(self._loop.time(), name, entry, before.epoch, before.owner))
             self.witness.named(entry.run, entry.blob)
         self._trace.note("line", name, entry.run, entry.seq, landed)
@@ -227,5 +243,14 @@ class Server:
         """True when every run there is has ended."""
         return all(row.record.state in ENDED for row in self.store._rows.values())
 
+
+READS: Final = frozenset(
+    {"find", "find_num", "read", "signals", "signals_after", "cancelled", "children", "nodes", "holders", "next_due"}
+    | {"time", "beat", "unfinished", "list_runs", "count_runs", "logs"}
+)
+"""Calls that change nothing."""
+
+CHANCES: Final = frozenset({"claim", "rescue", "acquire"})
+"""Calls that change nothing when they answer nothing."""
 
 SEEN: Final = TOUCHES | {"claim", "join", "leave", "rescue", "reserve"}

@@ -19,7 +19,7 @@ from tests.simulation.loop import Process
 from tests.simulation.server import Refusal, Server
 
 LOOK: Final = 1.0
-"""Seconds after which `changed` says True whatever was heard: looking is the truth."""
+"""Seconds after which `changed` says True when others have written something, whatever was heard: it is the truth."""
 
 
 @dataclass(frozen=True)
@@ -46,10 +46,13 @@ class Wire:
 
     description = "a simulated store"
 
-    def __init__(self, process: Process, server: Server, dice: Random, weather: Weather, *, immediate: bool) -> None:
+    def __init__(
+        self, process: Process, server: Server, dice: Random, weather: Weather, *, immediate: bool, echo: bool
+    ) -> None:
         self.process = process
         self.weather = weather
         self.immediate = immediate
+        self._echo = echo
         self.cut_until = 0.0
         self.fuse: int | None = None
         self._server = server
@@ -58,6 +61,7 @@ class Wire:
         self._listeners = Listeners()
         self._heard = False
         self._looked = 0.0
+        self._seen = 0
         self._busy_until = 0.0
 
     def __getattr__(self, name: str) -> Callable[..., Awaitable[Any]]:
@@ -186,8 +190,9 @@ class Wire:
 
     def changed(self) -> bool:
         now = self._loop.time()
-        if self._heard or now - self._looked >= LOOK:
-            self._heard, self._looked = False, now
+        others = self._server.others(self.process.name)
+        if self._heard or (others > self._seen and now - self._looked >= LOOK):
+            self._heard, self._looked, self._seen = False, now, others
             return True
         return False
 
@@ -199,7 +204,8 @@ class Wire:
         if self.process.dead:
             return
         if own:
-            self._loop.call_soon(self._hear, context=self.process.context)
+            if self._echo:
+                self._loop.call_soon(self._hear, context=self.process.context)
         elif self._dice.random() >= self.weather.deaf:
             late = 0.0 if self._dice.random() < self.weather.calm else self._dice.random() * self.weather.slow
             self._loop.call_at(self._loop.time() + late, self._hear, context=self.process.context)
