@@ -10,9 +10,10 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any, Final, cast
 
-from engine import Pool, Rate, Retry, current, flow, now, random, sleep, task, timeout, wait_for
+from engine import Pool, Rate, Retry, current, flow, random, sleep, task, timeout, wait_for
 from engine.context import CURRENT
 from tests.chaos.ledger import Ledger
+from tests.support.shapes import lasting, slept
 
 LANES: Final = Pool("lanes", 4)
 DESKS: Final = Pool("desks", 2)
@@ -142,12 +143,7 @@ async def family(x: int, children: int) -> int:
 @flow
 async def nap(x: int, milliseconds: int) -> list[float]:
     """Sleeps, durably; tells how long its own clock says that it did."""
-    await link(0, x)
-    before = now()
-    await sleep(timedelta(milliseconds=milliseconds))
-    after = now()
-    await link(1, x)
-    return [(after - before).total_seconds()]
+    return [await slept(link, x, timedelta(milliseconds=milliseconds))]
 
 
 @flow
@@ -171,13 +167,7 @@ async def stubborn(x: int, failures: int) -> list[int]:
 @flow
 async def patient(x: int) -> int:
     """Waits until it is cancelled, and tidies up."""
-    try:
-        await link(0, x)
-        await wait_for("never", int)
-    except asyncio.CancelledError:
-        await tidy(x)
-        raise
-    return x
+    return await lasting(link, tidy, x)
 
 
 @flow
@@ -230,13 +220,7 @@ async def stocked(x: int, shop: int, milliseconds: int) -> int:
 @flow(singleton="replace", key=lambda shop: shop)
 async def reign(x: int, shop: int) -> int:
     """Lasts until another one replaces it."""
-    try:
-        await link(0, x)
-        await wait_for("never", int)
-    except asyncio.CancelledError:
-        await tidy(x)
-        raise
-    return x
+    return await lasting(link, tidy, x)
 
 
 @flow

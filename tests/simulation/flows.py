@@ -6,9 +6,10 @@ import asyncio
 from datetime import timedelta
 from typing import Final
 
-from engine import Pool, Retry, current, flow, now, sleep, task, timeout, wait_for
+from engine import Pool, Retry, current, flow, sleep, task, timeout, wait_for
 from engine.model.errors import UnknownOutcome
 from tests.simulation.ledger import effect, work
+from tests.support.shapes import lasting, slept
 
 LANES: Final = Pool("lanes", 2)
 
@@ -108,12 +109,7 @@ async def family(x: int, children: int) -> int:
 @flow
 async def nap(x: int, seconds: float) -> float:
     """Sleeps, durably; tells how long its own clock says that it did."""
-    await link(0, x)
-    before = now()
-    await sleep(seconds)
-    after = now()
-    await link(1, x)
-    return (after - before).total_seconds()
+    return await slept(link, x, seconds)
 
 
 @flow
@@ -136,13 +132,7 @@ async def stubborn(x: int, failures: int) -> list[int]:
 @flow
 async def patient(x: int) -> int:
     """Waits until it is cancelled, and tidies up."""
-    try:
-        await link(0, x)
-        await wait_for("never", int)
-    except asyncio.CancelledError:
-        await tidy(x)
-        raise
-    return x
+    return await lasting(link, tidy, x)
 
 
 @flow

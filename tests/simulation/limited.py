@@ -6,9 +6,10 @@ import asyncio
 from datetime import timedelta
 from typing import Final
 
-from engine import Pool, Rate, Retry, current, flow, sleep, task, wait_for
+from engine import Pool, Rate, Retry, current, flow, sleep, task
 from tests.simulation.flows import LANES, PLAIN, chain, link, tidy
 from tests.simulation.ledger import effect, work
+from tests.support.shapes import lasting
 
 DESKS: Final = Pool("desks", 2)
 CALLS: Final = Rate("calls", 3, per=timedelta(seconds=2), burst=2, key=lambda line: line)
@@ -104,13 +105,7 @@ async def stocked(x: int, shop: int, seconds: float) -> int:
 @flow(singleton="replace", key=lambda shop: shop)
 async def reign(x: int, shop: int) -> int:
     """Lasts until another one replaces it, or somebody cancels it."""
-    try:
-        await link(0, x)
-        await wait_for("never", int)
-    except asyncio.CancelledError:
-        await tidy(x)
-        raise
-    return x
+    return await lasting(link, tidy, x)
 
 
 @flow
