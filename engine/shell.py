@@ -8,6 +8,7 @@ import signal
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 
 from engine.context import CURRENT
 from engine.current import current
@@ -57,26 +58,19 @@ async def _shell(
 ) -> ShellResult:
     full_env = {**os.environ, **env, **_trace_parent(), "HEADRACE_RUN_ID": current().run_id}
     pipe = asyncio.subprocess.PIPE
-    if isinstance(command, str):
-        process = await asyncio.create_subprocess_shell(
-            command,
-            cwd=cwd,
-            env=full_env,
-            stdin=asyncio.subprocess.DEVNULL,
-            stdout=pipe,
-            stderr=pipe,
-            start_new_session=True,
-        )
-    else:
-        process = await asyncio.create_subprocess_exec(
-            *command,
-            cwd=cwd,
-            env=full_env,
-            stdin=asyncio.subprocess.DEVNULL,
-            stdout=pipe,
-            stderr=pipe,
-            start_new_session=True,
-        )
+    start = (
+        partial(asyncio.create_subprocess_shell, command)
+        if isinstance(command, str)
+        else partial(asyncio.create_subprocess_exec, *command)
+    )
+    process = await start(
+        cwd=cwd,
+        env=full_env,
+        stdin=asyncio.subprocess.DEVNULL,
+        stdout=pipe,
+        stderr=pipe,
+        start_new_session=True,
+    )
     assert process.stdout is not None
     assert process.stderr is not None
     try:
