@@ -194,6 +194,7 @@ class Recording:
             self.add(line)
             if self.delivery.lone(me):
                 self._alone = turn, me
+                commit.flush()  # nothing of this run can join the group, so there is no pass of the loop to wait for
             await turn
 
     def settle_now(self, line: Entry, me: asyncio.Task[Any] | None) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import timedelta
+from functools import lru_cache
 from typing import Final
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
@@ -51,7 +52,12 @@ class Address:
 
     def sql(self, text: str) -> str:
         """A statement for this schema. Statements name it themselves, so that no connection has to remember it."""
-        return text if self.schema == SCHEMA else text.replace(f"{SCHEMA}.", f"{quoted(self.schema)}.")
+        return text if self.schema == SCHEMA else _moved(text, self.schema)
+
+
+@lru_cache(1024)
+def _moved(text: str, schema: str) -> str:
+    return text.replace(f"{SCHEMA}.", f"{quoted(schema)}.")
 
 
 def quoted(name: str) -> str:

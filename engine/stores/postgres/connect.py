@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine, Iterable, Sequence
+from collections.abc import Callable, Coroutine, Generator, Iterable, Sequence
 from contextvars import Context
 from dataclasses import dataclass, field
-from typing import Any, Protocol, TypeVar, cast
+from typing import Any, Generic, Protocol, TypeVar, cast
 
 from engine.model.errors import StoreError
 from engine.stores.postgres.address import Address
@@ -119,6 +119,43 @@ class Door:
 def detached(work: Coroutine[Any, Any, T], name: str) -> asyncio.Task[T]:
     """A task that belongs to no run: whoever happens to cause it may be a flow, whose tasks end with it."""
     return asyncio.get_running_loop().create_task(work, name=f"headrace {name}", context=Context())
+
+
+def begun(work: Coroutine[Any, Any, T], name: str) -> asyncio.Task[T] | None:
+    """Like `detached`, but on its way before this returns, up to where it first waits; None when it never does."""
+    try:
+        waiting = Context().run(work.send, None)
+    except StopIteration:
+        return None
+    task = detached(_rest(work, waiting), name)
+    task.add_done_callback(lambda _: work.close())  # a task that is cancelled before it first runs has not told it
+    return task
+
+
+async def _rest(work: Coroutine[Any, Any, T], waiting: object) -> T:
+    return await _Begun(work, waiting)
+
+
+class _Begun(Generic[T]):
+    """A coroutine that waits for something already: awaited, it goes on from there. (`await` refuses such a one.)"""
+
+    def __init__(self, work: Coroutine[Any, Any, T], waiting: object) -> None:
+        self._work = work
+        self._waiting = waiting
+
+    def __await__(self) -> Generator[Any, Any, T]:
+        work, waiting = self._work, self._waiting
+        try:
+            while True:
+                try:
+                    answer = yield waiting
+                except BaseException as error:  # noqa: BLE001 - the error of what it waits for is the coroutine's
+                    waiting = work.throw(error)
+                else:
+                    waiting = work.send(answer)
+        except StopIteration as stop:
+            result: T = stop.value
+            return result
 
 
 def _hang_up(task: asyncio.Task[Connection]) -> None:

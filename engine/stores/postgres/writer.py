@@ -11,7 +11,7 @@ from engine.model.errors import StoreError
 from engine.ports.journal import Written
 from engine.stores.postgres.bell import Bell
 from engine.stores.postgres.changes import NOBODY, write_batch
-from engine.stores.postgres.connect import Connection, detached
+from engine.stores.postgres.connect import Connection, begun
 from engine.stores.postgres.database import Database, Patience, goodbye
 from engine.stores.postgres.doubt import landed
 from engine.stores.postgres.errors import (
@@ -35,25 +35,30 @@ class Job:
 
 
 class Writer:
-    """Lives on the loop's thread. Its task runs while there is something to write."""
+    """Lives on the loop's thread. Its task runs while there is something to write.
+
+    A batch that need not wait for another is sent within `submit`: a chain pays for no turn of the loop before it.
+    """
 
     def __init__(self, database: Database, bell: Bell) -> None:
         self._database = database
         self._door = database.door
         self._bell = bell
         self._jobs: deque[Job] = deque()
+        self._serving = False
         self._task: asyncio.Task[None] | None = None
         self._connection: Connection | None = None
 
     def submit(self, batch: Batch, written: Written) -> None:
         """Hand a batch over. `written` is called on the loop, after those of all earlier batches."""
         self._jobs.append(Job(batch, written))
-        if self._task is None:
-            self._task = detached(self._serve(), "postgres writer")
+        if not self._serving:
+            self._serving = True  # the first batch is on its way to the server before this returns
+            self._task = begun(self._serve(), "postgres writer")
 
     async def close(self) -> None:
         """Write what was handed over, and disconnect."""
-        if self._task is not None:
+        if self._serving and self._task is not None:
             await asyncio.wait([self._task])
         if self._connection is not None:
             connection, self._connection = self._connection, None
@@ -74,7 +79,7 @@ class Writer:
                 if any(isinstance(change, (Ended, Released)) for change in job.batch.changes):
                     self._bell.ring()
         finally:
-            self._task = None
+            self._serving = False
 
     def _failed(self, failed: Job, failure: Exception) -> Exception:
         """What is to be told. A journal must not have holes: what came for the same runs since fails as well."""
@@ -89,7 +94,7 @@ class Writer:
 
     async def _write(self, batch: Batch) -> frozenset[int]:
         """Write a batch exactly once, whatever becomes of connections meanwhile; answers the fenced runs."""
-        mark = token()
+        mark = token() if batch.logs else 0
         patience = Patience(self._door.patience)
         doubt = False
         while True:
