@@ -92,6 +92,8 @@ def counts_of(entries: Iterable[Entry]) -> list[Counts]:
 def open_of(entries: Sequence[Entry]) -> list[Entry]:
     """The last line of each step that has begun and not ended."""
     last = {entry.key: entry for entry in entries if entry.kind != kinds.MOVED}
+    if entries and entries[-1].key != kinds.START_KEY:
+        last.pop(kinds.START_KEY, None)  # it has begun
     return [entry for entry in last.values() if entry.kind in (kinds.STARTED, kinds.WAIT, kinds.ATTEMPT)]
 
 

@@ -21,6 +21,9 @@ ERROR: Final = "error"
 CANCELLED: Final = "cancelled"
 PENDING: Final = "pending"
 
+START_KEY: Final = "!start#0"
+"""The key of a WAIT that is for the rate of the flow itself, before the run begins."""
+
 BEGINNINGS: Final = frozenset({STARTED, WAIT})
 """The kinds that are no progress: the same attempt would begin, or wait for its rate once more, before every crash."""
 

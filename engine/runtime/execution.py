@@ -17,7 +17,8 @@ from engine.flow import Flow
 from engine.model.change import Adopted, Change, Ended, Parked, Released
 from engine.model.errors import Fenced, HeadraceError, RunDiverged, RunTimeout, StoreError, UnwindingSwallowed
 from engine.model.run import RunRecord, RunState
-from engine.runtime import hooks, recording
+from engine.ports.clock import Cancellable
+from engine.runtime import hooks, pacing, recording
 from engine.runtime.bodies import no_exit
 from engine.runtime.futures import both, outwait, resolve, waker
 from engine.runtime.host import Home
@@ -62,19 +63,17 @@ async def _stay(node: Home, session: Session, flow: Flow[..., Any]) -> None:
     except (HeadraceError, TypeError) as error:
         await _end(node, session, RunState.FAILED, None, error)
         return
-    root = root_task(
-        session.loop, _without_exit(coroutine, flow.name), root_scope(session), f"headrace {record.flow} {record.id}"
-    )
+    deadline = _Deadline(node, session)
+    body = _body(session, coroutine, deadline)
+    root = root_task(session.loop, body, root_scope(session), f"headrace {record.flow} {record.id}")
     session.root = root
     session.delivery.tasks.add(root)  # for good: what is left behind when the flow has ended is not alone
     _cancel_again(session)
-    deadline = _deadline(node, session)
     try:
         try:
             await _ended(root, session.left)
         finally:
-            if deadline is not None:
-                deadline.cancel()
+            deadline.cancel()
         await _leftovers(session)
     except asyncio.CancelledError:
         await _unwind(session, root)
@@ -83,11 +82,17 @@ async def _stay(node: Home, session: Session, flow: Flow[..., Any]) -> None:
     await _conclude(node, session, root)
 
 
-async def _without_exit(coroutine: Coroutine[Any, Any, Any], name: str) -> Any:
+async def _body(session: Session, coroutine: Coroutine[Any, Any, Any], deadline: _Deadline) -> Any:
+    """The flow, when its rate lets it begin."""
+    try:
+        deadline.set(await pacing.begun(session))
+    except BaseException:
+        coroutine.close()
+        raise
     try:
         return await coroutine
     except SystemExit as error:
-        raise no_exit(f"flow {name}", error) from error
+        raise no_exit(f"flow {session.of.name}", error) from error
 
 
 async def _conclude(node: Home, session: Session, root: asyncio.Task[Any]) -> None:
@@ -252,17 +257,30 @@ def _overdue(record: RunRecord) -> RunTimeout:
     )
 
 
-def _deadline(node: Home, session: Session) -> Any:
-    record = session.record
-    if record.timeout is None or session.overdue_at is None:
-        return None
-    limit = record.timeout / 1e9
+class _Deadline:
+    """The end of a flow's own time, which begins when the flow does."""
 
-    def expire() -> None:
-        if session.cancel(f"timeout of {limit:g} s", TIMEOUT):
-            session.overdue = _overdue(record)
+    def __init__(self, node: Home, session: Session) -> None:
+        self._node = node
+        self._session = session
+        self._timer: Cancellable | None = None
 
-    return node.clock.call_at(session.overdue_at, expire)
+    def set(self, place: int | None) -> None:
+        """The flow begins; `place` is the time for which it had to wait, of this stay or one before."""
+        session, record = self._session, self._session.record
+        if record.timeout is not None:
+            session.overdue_at = max(record.started or record.created, place or 0) + record.timeout
+            self._timer = self._node.clock.call_at(session.overdue_at, self._expire)
+
+    def cancel(self) -> None:
+        """The flow has ended."""
+        if self._timer is not None:
+            self._timer.cancel()
+
+    def _expire(self) -> None:
+        session = self._session
+        if session.cancel(f"timeout of {(session.record.timeout or 0) / 1e9:g} s", TIMEOUT):
+            session.overdue = _overdue(session.record)
 
 
 async def _ended(task: asyncio.Task[Any], waiter: asyncio.Future[None]) -> None:

@@ -1,13 +1,17 @@
-"""Pacing: an attempt waits until the rate of its task lets it start, durably, so that its run may leave memory."""
+"""Pacing: attempts and runs wait until their rate lets them start, durably, so that the run may leave memory."""
 
 from __future__ import annotations
 
 import asyncio
 import inspect
 import json
+from collections.abc import Callable
+from functools import partial
 from typing import Final
 
+from engine.admission import rate_of
 from engine.core.keys import key_text
+from engine.flow import Call
 from engine.model import entry as kinds
 from engine.model.limits import Rate
 from engine.runtime.futures import waker
@@ -22,6 +26,11 @@ them.
 HALF: Final = LATE // 2
 """Of those, what may pass until the answer that gives a place is here: it may be as old as the question. As much may
 pass between the place, counted from the answer, and the start.
+"""
+
+TAKEN_UP: Final = "taken up: "
+"""Before the name of a flow's rate: the line of runs that a node has taken up. In the line of that name itself stand
+those that were asked for; many of their places may lie behind when somebody comes to take them up.
 """
 
 
@@ -42,6 +51,27 @@ async def until(session: Recalling, when: int) -> None:
         session.waits.pop(future, None)
 
 
+async def begun(session: Recalling) -> int | None:
+    """Return when a run that was taken up may begin, at its flow's rate; answers the time of its place, if it has one.
+
+    Raises UsageError, NotKeyable for a key that cannot be made. Cancelled, the place is not handed on.
+    """
+    if session.of.options.rate is None:
+        return None
+    history = session.history(kinds.START_KEY)
+    known = None if history is None or history.wait is None else int(json.loads(history.wait.value))
+    named = None if session.begun else rate_of(Call(session.of, session.record.params))
+    if named is None:
+        return known
+    rate, name = named
+    session.performing += 1
+    try:
+        record, again = partial(_record_start, session), known is not None
+        return await _placed(session, rate, f"{TAKEN_UP}{name}", known, record, at_once_too=again)
+    finally:
+        session.performing -= 1
+
+
 async def paced(one: Step, rate: Rate, place: int | None = None) -> int:
     """Return when the attempt may start; answers the time of its place, which `place` may give again.
 
@@ -49,12 +79,26 @@ async def paced(one: Step, rate: Rate, place: int | None = None) -> int:
     that cannot be made. Cancelled, the place is not handed on.
     """
     session = one.session
-    clock = session.host.clock
     name = _name(one, rate)
     if name is None:
-        return clock.now()
-    if place is None:
-        place = _kept(one)
+        return session.host.clock.now()
+    return await _placed(session, rate, name, _kept(one) if place is None else place, partial(_record, one))
+
+
+async def _placed(
+    session: Recalling,
+    rate: Rate,
+    name: str,
+    place: int | None,
+    record: Callable[[int], None],
+    *,
+    at_once_too: bool = False,
+) -> int:
+    """Wait for the next place of a rate, or for this one, if that is not long over; answers its time.
+
+    A place in time to come is recorded, one that is now if asked for.
+    """
+    clock = session.host.clock
     while True:
         if place is not None:
             await until(session, place)
@@ -66,10 +110,16 @@ async def paced(one: Step, rate: Rate, place: int | None = None) -> int:
         if now - asked > HALF:
             place = None
             continue
-        if not delay:
-            return now
         place = now + delay
-        _record(one, place)
+        if delay or at_once_too:
+            record(place)
+        if not delay:
+            return place
+
+
+def _record_start(session: Recalling, place: int) -> None:
+    at, value, above = session.host.clock.now(), str(place).encode(), session.record.span
+    session.add(session.line(kinds.WAIT, kinds.START_KEY, session.of.name, "", at, at, 0, above, kinds.PENDING, value))
 
 
 def _name(one: Step, rate: Rate) -> str | None:

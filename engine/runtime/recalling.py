@@ -30,6 +30,7 @@ class Recalling(Recording):
     def __init__(self, host: Host, record: RunRecord, flow: Flow[..., Any], journal: Sequence[Entry]) -> None:
         super().__init__(host, record, journal)
         self.of: Final = flow
+        self.begun: Final = any(line.epoch and line.key != kinds.START_KEY for line in journal)
         self.remembered: Final = Remembered()
         self.inbox: Final = Inbox(self.replay.taken_signals if self.replay else {})
 

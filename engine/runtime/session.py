@@ -38,7 +38,7 @@ class Session(Recalling):
         self.cancel_reason: str | None = None
         self.called_off = record.cancel
         self.overdue: Exception | None = None
-        self.overdue_at = None if record.timeout is None else (record.started or record.created) + record.timeout
+        self.overdue_at: int | None = None
         self.park_check: asyncio.TimerHandle | None = None
         self.parked_until: int | None = None
         self.parked_seen = 0

@@ -3,26 +3,31 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator
+from datetime import timedelta
 
 import pytest
 import pytest_asyncio
 
-from engine import Engine, RunFailed, flow, task
+from engine import Engine, Rate, RunFailed, flow, task
 from engine.model.entry import CHILD, ERROR
 from engine.model.errors import UsageError
 from engine.model.run import RunState
 from tests.contract.conftest import Place
+from tests.support.polling import until
 
 SOON = 20.0
 """Seconds in which a run ends that does not wait for ever."""
 
 caught: list[str] = []
+begun: list[float] = []
 
 
 @pytest.fixture(autouse=True)
 def _nothing_yet() -> None:
     caught.clear()
+    begun.clear()
 
 
 @flow(lane=lambda customer: customer)
@@ -72,6 +77,12 @@ async def through(depth: int) -> int:
 FLOWS = (bill, remind, bill_others, forgiving, between, only_one, through)
 
 
+@flow(rate=Rate("steady", 50, per=timedelta(seconds=1), burst=1))
+async def steady(n: int) -> int:
+    begun.append(time.monotonic())
+    return n
+
+
 @pytest_asyncio.fixture
 async def engine(place: Place) -> AsyncIterator[Engine]:
     async with Engine(place.store, flows=FLOWS) as engine:
@@ -111,3 +122,16 @@ async def test_the_refusal_is_a_result_that_a_flow_may_catch(engine: Engine) -> 
     (child,) = await engine.store.children(run.num)
     assert child.state is RunState.FAILED
     assert [(line.kind, line.outcome) for line in await engine.store.read(child.num)] == [(CHILD, ERROR)]
+
+
+async def test_runs_whose_places_lie_behind_begin_one_after_the_other(place: Place) -> None:
+    """Nobody was there when their places came; at once, they would all begin in the same moment."""
+    async with Engine(place.store) as nobody:
+        runs = [await nobody.start(steady.bind(n)) for n in range(15)]
+        last = max([(await run.record()).wake_at or 0 for run in runs])
+        await until(lambda: nobody.now() > last)
+    async with Engine(place.another(), flows=[steady]) as one, Engine(place.another(), flows=[steady]):
+        async with asyncio.timeout(SOON):
+            assert [await (await one.get(run.id)).result() for run in runs] == [*range(15)]
+    begun.sort()
+    assert begun[-1] - begun[0] >= 14 / 50 * 0.97

@@ -7,8 +7,10 @@ from datetime import timedelta
 
 import pytest
 
-from engine import Pool, Rate, Retry, RunCancelled, RunFailed, flow, task, testing
+from engine import Pool, Rate, Retry, RunCancelled, RunFailed, flow, sleep, task, testing
+from engine.cli.digest import waits_of
 from engine.model.run import RunState
+from engine.rerun import rerun
 from tests.integration.conftest import MakeEngine
 from tests.support.polling import until, until_state
 
@@ -72,6 +74,24 @@ async def tries(name: str) -> str:
 @flow(rate=Rate("runs", 6, per=timedelta(hours=1), burst=2))
 async def paced() -> None:
     return
+
+
+@flow(rate=Rate("brisk", 1, per=timedelta(hours=1)), timeout=timedelta(minutes=1))
+async def brisk() -> None:
+    if calls:
+        await sleep(timedelta(hours=3))
+    calls.append("begun")
+
+
+@flow(rate=Rate("rare", 1, per=timedelta(hours=1)))
+async def rare(name: str) -> str:
+    await note(name)
+    raise ValueError(name)
+
+
+@task
+async def note(name: str) -> None:
+    calls.append(name)
 
 
 @flow
@@ -186,6 +206,57 @@ async def test_awaited_runs_of_a_flow_are_put_off_as_well() -> None:
         for _ in range(4):
             await (await engine.start(above.bind())).result()
         assert engine.time() - before == timedelta(minutes=24)
+
+
+async def test_runs_that_nobody_took_up_in_time_do_not_begin_together() -> None:
+    """After a long stop the places of all of them lie behind, and those that are asked for now come after them."""
+    async with testing.engine(flows=[]) as nobody:
+        for n in range(5):
+            await nobody.start(paced.bind(), id=str(n))
+        store, blobs, late = nobody.store, nobody.blobs, nobody.time() + timedelta(days=1)
+    async with testing.engine(flows=[paced], store=store, blobs=blobs, start=late, linger=timedelta(0)) as engine:
+        await engine.start(paced.bind(), id="5")
+        for n in range(6):
+            await (await engine.get(str(n))).result()
+        ends = [(await engine.record(str(n))).ended or 0 for n in range(6)]
+    assert sorted(round(end / 60e9 - late.timestamp() / 60) for end in ends) == [0, 0, 12, 24, 36, 48]
+
+
+async def test_a_run_that_is_to_start_later_has_its_place_then() -> None:
+    async with testing.engine(flows=[paced]) as engine:
+        later = engine.time() + timedelta(days=1)
+        runs = [await engine.start(paced.bind(), due=later) for _ in range(4)]
+        for run in runs:
+            await run.result()
+        assert engine.time() - later == timedelta(minutes=24)
+
+
+async def test_the_wait_for_a_place_is_no_time_of_the_flow() -> None:
+    async with testing.engine(flows=[brisk], linger=timedelta(0)) as engine:
+        later = engine.time() + timedelta(days=1)
+        runs = [await engine.start(brisk.bind(), due=later) for _ in range(3)]
+        await runs[0].result()
+        waiting = await engine.store.list_runs(states=[RunState.WAITING])
+        assert [waits_of(run.id, await engine.store.read(run.num))[0].kind for run in waiting] == ["rate", "rate"]
+        for run in runs[1:]:
+            with pytest.raises(RunFailed, match="did not end within 60 s"):
+                await run.result()
+            assert [wait.kind for wait in waits_of(run.id, await engine.store.read(run.num))] == ["sleep"]
+        assert engine.time() - later == timedelta(hours=2, minutes=1)
+
+
+async def test_a_rerun_takes_its_place(make_engine: MakeEngine) -> None:
+    async with make_engine(rare, linger=0.0) as engine:
+        first = await engine.start(rare.bind("a"))
+        with pytest.raises(RunFailed):
+            await first.result()
+        again = await rerun(engine, await first.record(), rare)
+        await until_state(again, RunState.WAITING)
+        assert round(((await again.record()).wake_at or 0) / 1e9 - time.time()) == 3600
+        await again.cancel()
+        with pytest.raises(RunCancelled):
+            await again.result()
+    assert calls == ["a"]
 
 
 async def test_a_key_that_fails_is_the_task_s_failure(make_engine: MakeEngine) -> None:

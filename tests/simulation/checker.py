@@ -57,6 +57,7 @@ def check(schedule: Schedule) -> list[Finding]:
         "a rate has room for its places": lambda: turns.spread(schedule),
         "a rate is kept": lambda: turns.rushed(schedule),
         "a run with a rate starts at its place": lambda: turns.early(schedule),
+        "a run with a rate begins at its place": lambda: turns.unasked(schedule),
         "acknowledged signals are received": case.signals,
         "nothing is left behind": case.leaks,
     }

@@ -305,6 +305,15 @@ def children_at_once(patch: Patch) -> None:
     patch.setattr(childruns, "_in_time", in_time)
 
 
+def begun_at_once(patch: Patch) -> None:
+    """A run of a flow with a rate begins as soon as it is taken up."""
+
+    async def begun(_: object) -> None:
+        """Nobody is asked."""
+
+    patch.setattr(pacing, "begun", begun)
+
+
 def unkept(patch: Patch) -> None:
     """Nobody hears of it when a large result could not be kept."""
     keep = Node.keep
@@ -368,6 +377,7 @@ SABOTAGES: Final = (
     Sabotage("who is late starts with the others", "a rate is kept", 1000, all_together),
     Sabotage("what comes at once is not counted", "a rate has room for its places", 500, wide_burst),
     Sabotage("a child of a rate is due at once", "a run with a rate starts at its place", 500, children_at_once),
+    Sabotage("a run of a rate begins when it is taken up", "a run with a rate begins at its place", 200, begun_at_once),
     Sabotage("a large result that is lost is not missed", witness.BLOBS, 1000, unkept),
     Sabotage("a parent is in its child's way", ENDS, 500, in_the_way),
     Sabotage("cancelled twice, a step forgets its child", "a parent outlives its children", 500, told_once),

@@ -9,6 +9,7 @@ from typing import Final
 
 from engine.model.limits import NORMAL, QUEUE
 from engine.model.run import RunRecord
+from engine.runtime.pacing import TAKEN_UP
 from tests.simulation import expected
 from tests.simulation.ledger import Effect
 from tests.simulation.limited import CALLS, STARTS
@@ -80,7 +81,7 @@ def replaced(s: Schedule) -> Iterator[str]:
 def spread(s: Schedule) -> Iterator[str]:
     """More places of a rate in a stretch of its time than it allows."""
     for name, places in s.server.witness.places.items():
-        rate = RATES[name.partition(":")[0]]
+        rate = RATES[name.removeprefix(TAKEN_UP).partition(":")[0]]
         per = int(rate.per.total_seconds() * 1e9)
         line = sorted(places)
         for first, last in zip(line, line[rate.limit :], strict=False):
@@ -121,4 +122,20 @@ def early(s: Schedule) -> Iterator[str]:
     for place, at in zip_longest(places[: len(first)], sorted(first.values())):
         if place is None or at + INSTANT < (place - START) / 1e9:
             yield f"{len(first)} runs of {STARTS.name}, of which one was taken at {at:.3f} s, before its place"
+            break
+
+
+def unasked(s: Schedule) -> Iterator[str]:
+    """A run of a flow with a rate began, by its first effect, before it had a place among those that were taken up."""
+    if s.plan.jumps:
+        return
+    metered = {row.record.id for row in s.server.store._rows.values() if row.record.flow == "metered"}
+    places = sorted(s.server.witness.places.get(f"{TAKEN_UP}{STARTS.name}", ()))
+    first: dict[str, float] = {}
+    for one in s.ledger.effects:
+        if one.run in metered:
+            first.setdefault(one.run, one.at)
+    for place, at in zip_longest(places[: len(first)], sorted(first.values())):
+        if place is None or at + INSTANT < (place - START) / 1e9:
+            yield f"{len(first)} runs of {STARTS.name}, of which one began at {at:.3f} s, before its place"
             break
