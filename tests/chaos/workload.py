@@ -93,7 +93,7 @@ class Workload:
         try:
             return await self._client.start(call, id=id, priority=priority)
         except StoreError:
-            self.unsure += 1  # not acknowledged: it may be there or not
+            await self._not_sure()
             return None
 
     async def _talk(self, asked: Asked, words: int, dice: Random) -> None:
@@ -110,7 +110,7 @@ class Workload:
         except (RunConflict, UnknownRun):
             return True  # ended by a signal that nobody was sure of; the checker sees the result
         except StoreError:
-            self.unsure += 1
+            await self._not_sure()
             return False
         return True
 
@@ -120,9 +120,14 @@ class Workload:
             try:
                 await self._client.cancel(asked.id, "the driver wants it so")
             except StoreError:
-                self.unsure += 1
+                await self._not_sure()
             else:
                 asked.cancelled = True
+
+    async def _not_sure(self) -> None:
+        """Something was not acknowledged: it may be there or not. A store that is closed says so without a pause."""
+        self.unsure += 1
+        await asyncio.sleep(0)
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
         self._keep(asyncio.ensure_future(work))
