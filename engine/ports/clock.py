@@ -6,6 +6,8 @@ import asyncio
 from collections.abc import Callable
 from typing import Protocol
 
+from engine.ports.nodes import Nodes
+
 
 class Clock(Protocol):
     """Wall-clock time, in nanoseconds since the epoch, and wake-ups at such times."""
@@ -17,6 +19,13 @@ class Clock(Protocol):
     def call_at(self, when: int, callback: Callable[[], None]) -> asyncio.TimerHandle | Cancellable:
         """Call back on the loop once `now() >= when`; never before."""
         ...
+
+    async def agreed(self, store: Nodes) -> Clock:
+        """The clock that the nodes of a store go by: the store's own where it has one, else this. Raises StoreError."""
+        ...
+
+    async def keep(self, ready: Callable[[], None]) -> None:
+        """Stay right, as a service of the node; over at once where nothing has to be done. Raises StoreError."""
 
 
 class Cancellable(Protocol):

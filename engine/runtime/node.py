@@ -23,7 +23,6 @@ from engine.ports.clock import Cancellable, Clock
 from engine.ports.store import Store
 from engine.ports.telemetry import RunIdentity, Telemetry
 from engine.runtime import duty, execution, scoping
-from engine.runtime.clock import SystemClock
 from engine.runtime.commit import GroupCommit
 from engine.runtime.ends import Ends
 from engine.runtime.exports import Exports
@@ -33,7 +32,6 @@ from engine.runtime.pruning import Pruning
 from engine.runtime.runlog import RunLog
 from engine.runtime.service import Service, supervise
 from engine.runtime.session import Session
-from engine.runtime.shared_clock import SharedClock
 from engine.runtime.slots import Slots
 from engine.settings import NodeSettings
 
@@ -97,7 +95,7 @@ class Node:
             Service("rescue", self._rescue),
             Service("exports", self._exports.run),
             Service("pruning", Pruning(self.store, self.blobs, self.clock, self.settings.keep).run),
-            *([Service("time", self.clock.keep)] if isinstance(self.clock, SharedClock) else []),
+            Service("time", self.clock.keep),
         ]
 
     async def run(self, ready: Callable[[], None]) -> None:
@@ -111,8 +109,7 @@ class Node:
         self.broken = self._loop.create_future()
         self._log_handler = RunLog(self, self._loop, self.commit.log, self.telemetry.logged)
         watch = LoopWatch(self._loop, self.settings.blocked_after.total_seconds())
-        if isinstance(self.clock, SystemClock) and await (shared := SharedClock(self.store)).set():
-            self.clock = shared
+        self.clock = await self.clock.agreed(self.store)
         self._exports = Exports(
             self.store,
             self.telemetry,

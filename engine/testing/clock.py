@@ -9,6 +9,8 @@ from heapq import heappop, heappush
 from itertools import count
 from typing import Final
 
+from engine.ports.nodes import Nodes
+
 START: Final = datetime(2026, 1, 1, tzinfo=UTC)
 """When a test begins, unless it says otherwise: a time that is the same in every run of the test."""
 
@@ -39,6 +41,14 @@ class VirtualClock:
         else:
             heappush(self._timers, (when, next(self._numbers), timer))
         return timer
+
+    async def agreed(self, store: Nodes) -> VirtualClock:
+        """Itself: a test's time is nobody else's."""
+        return self
+
+    async def keep(self, ready: Callable[[], None]) -> None:
+        """Nothing is to be kept right."""
+        ready()
 
     @property
     def ringing(self) -> bool:
