@@ -171,8 +171,7 @@ class Client:
     async def _tell_node(self, record: RunRecord) -> None:
         if self._node is None:
             return
-        if self._node.only is not None:
-            self._node.only.add(record.num)
+        self._node.duty.take_on(record.num)
         self._node.news()
         if record.lane is not None:
             await self._node.look()  # it may have replaced others, which are asked to end

@@ -79,8 +79,8 @@ async def _perform(order: Order) -> Exit:
     log_to_stderr()
     flows = _with_policy(order.chosen.flows, order.on_divergence)
     engine = Engine(order.store, flows=flows, durability=order.durability, only=[])
-    if order.progress and engine.node.only is not None:
-        engine.node.telemetry = Watched(engine.node.telemetry, order.board, engine.node.only)
+    if order.progress and engine.node.duty.only is not None:
+        engine.node.telemetry = Watched(engine.node.telemetry, order.board, engine.node.duty.only)
     with Stop("Stopping; once more to kill.") as stop:
         try:
             async with engine:
@@ -129,8 +129,8 @@ async def _stay(engine: Engine, order: Order, record: RunRecord, stop: Stop) -> 
 
 async def _take_along(engine: Engine, record: RunRecord) -> None:
     """Let this node run the children of the run as well, also those begun by another process."""
-    if engine.node.only is not None:
-        engine.node.only.update(child.num for child in await unfinished_children(engine.store, record))
+    if engine.node.duty.only is not None:
+        engine.node.duty.only.update(child.num for child in await unfinished_children(engine.store, record))
         engine.node.news()
 
 

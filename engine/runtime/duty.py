@@ -13,6 +13,34 @@ from engine.model.run import NodeRecord
 from engine.settings import NodeSettings
 
 
+class Duty:
+    """The duty of one node: `only` these runs, when it is there for some by name; else whatever is for it."""
+
+    def __init__(
+        self, node: str, flows: Mapping[str, Flow[..., Any]], settings: NodeSettings, only: Iterable[int] | None
+    ) -> None:
+        self.only: set[int] | None = None if only is None else set(only)
+        self._node = node
+        self._flows = flows
+        self._settings = settings
+        self.takes = takes_of(flows, settings, named=self.only is not None)
+
+    def record(self, *, started: int) -> NodeRecord:
+        """How the node announces itself."""
+        return record_of(self._node, self._flows, self._settings, started=started, named=self.only is not None)
+
+    def take_on(self, num: int) -> None:
+        """A run was started here: it is this node's to take."""
+        if self.only is not None:
+            self.only.add(num)
+
+    def leave_to(self, others: Iterable[NodeRecord]) -> bool:
+        """Leave to other nodes the runs of versions that they have; True when that changes what this one takes."""
+        before = self.takes
+        self.takes = takes_of(self._flows, self._settings, named=self.only is not None, others=others)
+        return self.takes != before
+
+
 def record_of(
     node: str, flows: Mapping[str, Flow[..., Any]], settings: NodeSettings, *, started: int, named: bool
 ) -> NodeRecord:

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
+import logging
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 
 import anyio
 from anyio.abc import TaskStatus
 
 from engine.core.failure import members_of
+from engine.model.errors import StoreError
+
+_log = logging.getLogger("headrace.node")
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +52,12 @@ async def _started(service: Service, *, task_status: TaskStatus[None]) -> None:
             task_status.started()
 
     await service.run(ready)
+
+
+async def bear_with(error: StoreError, pause: timedelta) -> None:
+    """The store cannot write for now. It may soon: a node that gave up would take all its runs with it."""
+    _log.error("the store cannot write, trying again: %s", error)
+    await asyncio.sleep(pause.total_seconds())
 
 
 def _first(errors: BaseExceptionGroup[BaseException]) -> BaseException:

@@ -41,9 +41,7 @@ def moves(node: Node, clock: VirtualClock) -> bool:
     commit = node.commit
     if commit._scheduled or not commit.idle:
         return True
-    if clock.ringing or node._wake.is_set() or node._background:
-        return True
-    if len(node._stays) != len(node.sessions) or node._arriving:
+    if clock.ringing or node.moving:
         return True
     return any(session.closing is not None or session.delivery.pending for session in node.sessions.values())
 

@@ -102,7 +102,7 @@ async def test_who_stops_waiting_for_a_result_leaves_nothing_behind(make_engine:
             await asyncio.sleep(0)
             waiting.cancel()
             await asyncio.wait([waiting])
-        assert len(engine.node._ends) == 0
+        assert len(engine.node.ends) == 0
         gate.set()
         assert await run.result() == "done"
 

@@ -144,7 +144,7 @@ async def test_a_full_pool_does_not_make_the_node_turn(make_engine: MakeEngine) 
         first = await engine.start(sleeper.bind(1))
         await until(lambda: engine.node.sessions)
         await engine.start(sleeper.bind(2))
-        assert await engine.store.next_due(flows=["sleeper"], takes=engine.node.takes) is None
+        assert await engine.store.next_due(flows=["sleeper"], takes=engine.node.duty.takes) is None
         await first.cancel()
         await until(lambda: 2 in engine.node.sessions)
 

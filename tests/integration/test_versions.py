@@ -41,7 +41,7 @@ async def other() -> None:
 
 def leaves(engine: Engine, *versions: str) -> bool:
     """Whether a node leaves these versions of the flow to others, and no more."""
-    return {version for _, version in engine.node.takes.elsewhere} == {*versions}
+    return {version for _, version in engine.node.duty.takes.elsewhere} == {*versions}
 
 
 async def test_each_version_goes_on_with_its_own_runs(make_engine: MakeEngine) -> None:
@@ -81,7 +81,7 @@ async def test_a_run_whose_flow_nobody_has_waits_until_somebody_has_it(make_engi
         run = await engine.start(old.bind(0))
         await (await engine.start(other.bind())).result()
         assert await run.state() is RunState.QUEUED
-        assert await engine.store.next_due(flows=["other"], takes=engine.node.takes) is None
+        assert await engine.store.next_due(flows=["other"], takes=engine.node.duty.takes) is None
         async with make_engine(old):
             await run.signal("go", "home")
             assert await run.result() == "old home"

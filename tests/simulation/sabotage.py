@@ -14,8 +14,10 @@ from engine.model.errors import StoreError
 from engine.model.limits import Rate, Takes
 from engine.model.run import NewRun, RunRecord, RunState
 from engine.runtime import childruns, duty, pacing
+from engine.runtime.claims import Claims
+from engine.runtime.hosting import Hosting, blob_name
 from engine.runtime.inbox import Inbox
-from engine.runtime.node import Node, blob_name
+from engine.runtime.news import News
 from engine.runtime.recording import Recording
 from engine.runtime.session import Session
 from engine.runtime.slots import Slots
@@ -85,10 +87,10 @@ def hasty_slot(patch: Patch) -> None:
 def deaf(patch: Patch) -> None:
     """A node does not look for what others wrote."""
 
-    async def look(_: Node) -> None:
+    async def look(_: News) -> None:
         """Nothing is seen."""
 
-    patch.setattr(Node, "look", look)
+    patch.setattr(News, "look", look)
 
 
 def lost_wake(patch: Patch) -> None:
@@ -316,15 +318,15 @@ def begun_at_once(patch: Patch) -> None:
 
 def unkept(patch: Patch) -> None:
     """Nobody hears of it when a large result could not be kept."""
-    keep = Node.keep
+    keep = Hosting.keep
 
-    async def kept(node: Node, run_id: str, key: str, data: bytes) -> tuple[bytes, str | None]:
+    async def kept(node: Hosting, run_id: str, key: str, data: bytes) -> tuple[bytes, str | None]:
         try:
             return await keep(node, run_id, key, data)
         except StoreError:
             return b"null", blob_name(run_id, key, data)
 
-    patch.setattr(Node, "keep", kept)
+    patch.setattr(Hosting, "keep", kept)
 
 
 def told_once(patch: Patch) -> None:
@@ -339,10 +341,10 @@ def told_once(patch: Patch) -> None:
 def in_the_way(patch: Patch) -> None:
     """A run that waits for its child keeps its place to itself."""
 
-    async def none(_: Node) -> Sequence[RunRecord]:
+    async def none(_: Claims) -> Sequence[RunRecord]:
         return ()
 
-    patch.setattr(Node, "_claim_children", none)
+    patch.setattr(Claims, "_claim_children", none)
 
 
 ENDS: Final = "acknowledged runs end, and rightly"

@@ -341,13 +341,13 @@ class Schedule:
             if machine.process.dead:
                 continue
             left = {
-                "stays": len(node._stays),
+                "stays": len(node.stays),
                 "sessions": len(node.sessions),
-                "arriving": len(node._arriving),
-                "called off": len(node._called_off),
-                "stranded": len(node._stranded),
+                "arriving": len(node.stays._arriving),
+                "called off": len(node.stays._called_off),
+                "stranded": len(node.stays.stranded),
                 "background": len(node._background),
-                "waiters": len(node._ends),
+                "waiters": len(node.ends),
                 "lines for slots": sum(len(line) for line in node._slots._lines.values()),
                 "unwritten": int(not node.commit.idle),
             }
