@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import replace
 from typing import Any
 
 from engine.core.keys import key_text
@@ -31,8 +30,7 @@ def admitted(
     since = max(new.created, new.due) if parent is None else parent.rank + parent.priority * AGEING
     chosen = _first(priority, options.priority, None if parent is None else parent.priority, NORMAL)
     needs = {*options.requires, *(checked_name(name, "tag") for name in requires)}
-    return replace(
-        new,
+    return new._replace(
         priority=checked_priority(chosen),
         rank=rank(since=since, priority=chosen),
         queue=checked_name(_first(queue, options.queue, None if parent is None else parent.queue, QUEUE), "queue"),

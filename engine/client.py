@@ -7,7 +7,6 @@ import json
 import secrets
 import time
 from collections.abc import Collection, Iterable
-from dataclasses import replace
 from datetime import datetime
 from typing import Any, Generic, TypeVar
 
@@ -166,7 +165,7 @@ class Client:
             return new
         interval, burst = rate[0].interval, rate[0].at_once
         delay = await self.store.reserve(rate[1], interval=interval, burst=burst, now=new.created)
-        return replace(new, due=max(new.due, self.now() + delay)) if delay else new
+        return new._replace(due=max(new.due, self.now() + delay)) if delay else new
 
     async def _tell_node(self, record: RunRecord) -> None:
         if self._node is None:
@@ -185,12 +184,9 @@ class Client:
         """
         far = now + HELD  # until its lines are there; copying them makes it due
         plain = new_run(call, id=id, now=now, rerun_of=source.id, origin=source.origin)
-        new = replace(
-            admitted(plain, call, priority=source.priority, queue=source.queue, requires=source.requires),
-            due=far,
-            scheduled_for=source.scheduled_for,
-            occupied="queue",  # somebody asked for this very run
-        )
+        new = admitted(plain, call, priority=source.priority, queue=source.queue, requires=source.requires)
+        # Not skipped, nor replacing others: somebody asked for this very run.
+        new = new._replace(due=far, scheduled_for=source.scheduled_for, occupied="queue")
         record, created = await self.store.create(new)
         if not created:
             raise RunConflict(f"the id {id!r} is in use; choose another one for the rerun")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import NamedTuple
 
 from engine.model.limits import NORMAL, QUEUE, Occupied
 
@@ -20,9 +21,8 @@ class RunState(StrEnum):
     CANCELLED = "cancelled"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class NewRun:
-    """A run to be created. Times are nanoseconds since the epoch; `params` is a JSON object.
+class NewRun(NamedTuple):
+    """A run to be created; give its fields by name. Times are nanoseconds since the epoch; `params` is a JSON object.
 
     `trace` is 32 hex digits, `span` the root span's id; `due` is when it may start. `rank` orders those that wait,
     see `limits.rank`; `requires` is sorted. Of one `lane` one run goes at a time; `occupied` says what to do meanwhile.
@@ -32,13 +32,13 @@ class NewRun:
     flow: str
     params: bytes
     created: int
+    trace: str
+    span: int
     version: str = "1"
     fingerprint: str = ""
     python: str = ""
     due: int = 0
     timeout: int | None = None
-    trace: str
-    span: int
     sampled: bool = True
     parent: int | None = None
     parent_key: str | None = None
@@ -55,9 +55,8 @@ class NewRun:
     occupied: Occupied = "queue"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RunRecord:
-    """A run as the store holds it.
+class RunRecord(NamedTuple):
+    """A run as the store holds it; made with its fields by name.
 
     `num` is the store's own number. `epoch` grows with each claim. `wake_at` is when a waiting run is due.
     `result` is JSON, `error` a failure record. `exported` is the last journal line known to be exported.
@@ -92,7 +91,7 @@ class RunRecord:
     parent_span: int
     rerun_of: str | None
     origin: str
-    tags: tuple[str, ...] = field(default=())
+    tags: tuple[str, ...] = ()
     scheduled_for: int | None = None
     exported: int = -1
     priority: int = NORMAL

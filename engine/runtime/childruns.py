@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import replace
 from functools import partial
 from typing import Any, TypeVar
 
@@ -85,7 +84,7 @@ async def _in_time(session: Recalling, new: NewRun, call: Call[Any]) -> NewRun:
         return new
     interval, burst = rate[0].interval, rate[0].at_once
     delay = await session.stored(session.host.reserve(rate[1], interval=interval, burst=burst))
-    return replace(new, due=session.host.clock.now() + delay) if delay else new
+    return new._replace(due=session.host.clock.now() + delay) if delay else new
 
 
 async def _end_child(session: Recalling, child: NewRun) -> None:

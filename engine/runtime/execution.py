@@ -6,7 +6,6 @@ import asyncio
 import json
 import logging
 from collections.abc import Callable, Coroutine
-from dataclasses import replace
 from typing import Any, Final
 
 from engine import codeprint
@@ -190,7 +189,7 @@ async def _end(
         return
     if state is RunState.FAILED and error is not None:
         _log.error("run %s of %s failed: %s: %s", record.id, record.flow, type(error).__name__, error)
-    ended = replace(record, state=state, result=result, result_blob=blob, error=failure, ended=at, owner=None)
+    ended = record._replace(state=state, result=result, result_blob=blob, error=failure, ended=at, owner=None)
     node.tell_end(session.identity, ended)
     node.run_ended(ended)
 
@@ -214,7 +213,7 @@ async def _diverged(node: Home, session: Session) -> None:
     at = node.clock.now()
     if await _write(node, session, Ended(record.num, RunState.DIVERGED, None, None, failure, at)):
         _log.error("%s", error)
-        node.run_ended(replace(record, state=RunState.DIVERGED, error=failure, owner=None))
+        node.run_ended(record._replace(state=RunState.DIVERGED, error=failure, owner=None))
 
 
 async def _write(node: Home, session: Session, change: Change) -> bool:

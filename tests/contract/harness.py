@@ -16,7 +16,7 @@ TRACE = "0af7651916cd43dd8448eb211c80319c"
 
 def new_run(run_id: str = "run", **fields: Any) -> NewRun:
     """A run of flow `f`, created at time 100."""
-    return replace(NewRun(id=run_id, flow="f", params=b"{}", created=100, trace=TRACE, span=7), **fields)
+    return NewRun(id=run_id, flow="f", params=b"{}", created=100, trace=TRACE, span=7)._replace(**fields)
 
 
 def node(node_id: str = "node", **fields: Any) -> NodeRecord:

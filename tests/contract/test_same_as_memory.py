@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import tempfile
 from collections.abc import Callable, Coroutine
-from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -108,7 +107,7 @@ async def _write(store: Store, num: int, seq: int, kind: str, change: Change | N
     run = await store.find_num(num)
     if run is None:
         return None
-    run = replace(run, epoch=run.epoch - stale)
+    run = run._replace(epoch=run.epoch - stale)
     lines = [entry(run, seq, kind=kind), *([change, log(run, "x")] if change else [])]
     return await write(store, *lines, epochs={num: run.epoch})
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 
 from engine.model import entry as kinds
 from engine.model.entry import Entry
@@ -28,7 +27,7 @@ def record(num: int = 1, **changes: object) -> RunRecord:
         trace=identity(num).trace.hex(), span=ROOT, sampled=True, parent=None, parent_key=None, parent_span=0,
         rerun_of=None, origin="schedule",
     )  # fmt: skip
-    return replace(plain, **changes)  # type: ignore[arg-type]
+    return plain._replace(**changes)  # type: ignore[arg-type]
 
 
 def line(

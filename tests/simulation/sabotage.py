@@ -190,7 +190,7 @@ def leaving_kept(patch: Patch) -> None:
 
     def queued(store: MemoryStore, num: int, **fields: Any) -> RunRecord:
         record = queue(store, num, **fields)
-        return replace(record, state=RunState.RUNNING) if not fields else record
+        return record._replace(state=RunState.RUNNING) if not fields else record
 
     async def leave(store: MemoryStore, node: str) -> None:
         store._forget(node)
@@ -223,7 +223,7 @@ def children_anywhere(patch: Patch) -> None:
     made = admission.admitted
 
     def admitted(*args: Any, **kwargs: Any) -> NewRun:
-        return replace(made(*args, **kwargs), lane=None)
+        return made(*args, **kwargs)._replace(lane=None)
 
     patch.setattr(childruns, "admitted", admitted)
 
@@ -234,7 +234,7 @@ def every_start(patch: Patch) -> None:
 
     def admitted(*args: Any, **kwargs: Any) -> NewRun:
         new = made(*args, **kwargs)
-        return replace(new, occupied="queue") if new.occupied == "skip" else new
+        return new._replace(occupied="queue") if new.occupied == "skip" else new
 
     patch.setattr(client, "admitted", admitted)
 
@@ -245,7 +245,7 @@ def nobody_replaced(patch: Patch) -> None:
 
     def admitted(*args: Any, **kwargs: Any) -> NewRun:
         new = made(*args, **kwargs)
-        return replace(new, occupied="queue") if new.occupied == "replace" else new
+        return new._replace(occupied="queue") if new.occupied == "replace" else new
 
     patch.setattr(client, "admitted", admitted)
 

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import fields
 
 from engine.model.errors import RunConflict, UnknownRun
 from engine.model.limits import ANY, Takes
 from engine.model.run import ENDED, NewRun, RunRecord, RunState, Signal
 from engine.stores.memory.tables import ASLEEP, Row, Tables
 
-_COPIED = [field.name for field in fields(NewRun) if field.name not in ("due", "occupied")]
+_COPIED = [name for name in NewRun._fields if name not in ("due", "occupied")]
 
 
 class MemoryRuns(Tables):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import count
 from typing import Any
 
@@ -64,7 +64,7 @@ class Tables:
 
     def _update(self, num: int, **fields: Any) -> RunRecord:
         row = self._rows[num]
-        row.record = replace(row.record, **fields)
+        row.record = row.record._replace(**fields)
         return row.record
 
     def _sleep(self, num: int, state: RunState, due: int | None, **fields: Any) -> RunRecord:
