@@ -35,7 +35,7 @@ class Process:
         self.stopped = False
         self.tasks: list[asyncio.Task[Any]] = []
         self.on_death: Callable[[], object] | None = None
-        self._shelf: list[asyncio.Handle] = []
+        self._shelf: list[_Handle] = []
         self.context = Context()
         self.context.run(PROCESS.set, self)
 
@@ -64,7 +64,7 @@ class Process:
         shelf, self._shelf = self._shelf, []
         self.loop._ready.extend(shelf)
 
-    def shelve(self, handle: asyncio.Handle) -> None:
+    def shelve(self, handle: _Handle) -> None:
         """Keep what would run now for when the process thaws; a dead one needs nothing."""
         if not self.dead:
             self._shelf.append(handle)
@@ -91,50 +91,59 @@ def _close(coroutine: Any) -> None:
 
 
 class NumberedTask(asyncio.Task[Any]):
-    """A task that hashes by its number, so that sets of tasks have one order whatever their addresses are."""
+    """A task that hashes by a number, so that sets of tasks have one order whatever their addresses are.
+
+    It has its number from the first time that somebody asks.
+    """
 
     __slots__ = ("_number",)
-
-    def __init__(self, coro: Coroutine[Any, Any, Any], *, number: int, **options: Any) -> None:
-        self._number = number  # first, because asyncio puts the task into a weak set while initialising it
-        super().__init__(coro, **options)
+    _number: int
 
     def __hash__(self) -> int:
-        return self._number
+        try:
+            return self._number
+        except AttributeError:
+            number: int = next(self._loop._numbers)  # type: ignore[attr-defined]
+            self._number = number
+            return number
 
 
 class NumberedFuture(asyncio.Future[Any]):
-    """A future that hashes by its number."""
+    """A future that hashes by a number."""
 
     __slots__ = ("_number",)
-
-    def __init__(self, number: int, loop: asyncio.AbstractEventLoop) -> None:
-        self._number = number
-        super().__init__(loop=loop)
+    _number: int
 
     def __hash__(self) -> int:
-        return self._number
+        try:
+            return self._number
+        except AttributeError:
+            number: int = next(self._loop._numbers)  # type: ignore[attr-defined]
+            self._number = number
+            return number
 
 
-class _Handle(asyncio.TimerHandle):
-    """A callback, without what asyncio keeps for debugging."""
+class _Handle:
+    """A callback to come: what asyncio asks of its own handles, without what it keeps for debugging."""
 
-    __slots__ = ()
+    __slots__ = ("_args", "_callback", "_cancelled", "_context", "_when")
 
-    def __init__(
-        self, when: float, callback: Callable[..., object], args: Any, loop: VirtualLoop, context: Context | None
-    ) -> None:
+    def __init__(self, when: float, callback: Callable[..., object], args: Any, context: Context) -> None:
         self._when = when
         self._callback = callback
         self._args = args
-        self._loop = loop
-        self._context = context if context is not None else copy_context()
+        self._context = context
         self._cancelled = False
-        self._scheduled = False
-        self._repr = None
-        self._source_traceback = None
 
-    __hash__ = object.__hash__
+    def cancel(self) -> None:
+        """It is dropped when its time comes."""
+        self._cancelled = True
+
+    def cancelled(self) -> bool:
+        return self._cancelled
+
+    def when(self) -> float:
+        return self._when
 
 
 class VirtualLoop(asyncio.BaseEventLoop):
@@ -147,6 +156,7 @@ class VirtualLoop(asyncio.BaseEventLoop):
         self._seconds = 0.0
         self._timers: list[tuple[float, int, _Handle]] = []
         self._numbers = count(1)
+        self._order = 0
         self.complaints: list[str] = []
         self.burying = False
         self.set_task_factory(self._numbered)
@@ -155,7 +165,7 @@ class VirtualLoop(asyncio.BaseEventLoop):
         return self._seconds
 
     def create_future(self) -> asyncio.Future[Any]:
-        return NumberedFuture(next(self._numbers), self)
+        return NumberedFuture(loop=self)
 
     def create_task(self, coro: Any, *, name: Any = None, context: Context | None = None, **options: Any) -> Any:
         """A task belongs to the process that makes it, also when it is given a context without one."""
@@ -173,7 +183,7 @@ class VirtualLoop(asyncio.BaseEventLoop):
         return task
 
     def _numbered(self, loop: asyncio.AbstractEventLoop, coro: Any, **options: Any) -> asyncio.Task[Any]:
-        return NumberedTask(coro, number=next(self._numbers), loop=loop, **options)
+        return NumberedTask(coro, loop=loop, **options)
 
     def outside(self, delay: float, callback: Callable[..., object], *args: Any) -> None:
         """Call back after a delay, on behalf of no process."""
@@ -183,7 +193,7 @@ class VirtualLoop(asyncio.BaseEventLoop):
         """What nobody caught is a finding."""
         self.complaints.append(f"{context.get('message')}: {context.get('exception')!r}")
 
-    def timers_of(self, process: Process) -> list[asyncio.TimerHandle]:
+    def timers_of(self, process: Process) -> list[_Handle]:
         """Timers that a process has set and not called off."""
         return [
             timer for _, _, timer in self._timers if not timer._cancelled and timer._context.get(PROCESS) is process
@@ -191,53 +201,57 @@ class VirtualLoop(asyncio.BaseEventLoop):
 
     def call_soon(  # type: ignore[override]
         self, callback: Any, *args: Any, context: Context | None = None
-    ) -> asyncio.Handle:
-        handle = _Handle(0.0, callback, args, self, context)
+    ) -> Any:
+        handle = _Handle(0.0, callback, args, copy_context() if context is None else context)
         self._ready.append(handle)
         return handle
 
     def call_at(  # type: ignore[override]
         self, when: float, callback: Any, *args: Any, context: Context | None = None
-    ) -> asyncio.TimerHandle:
+    ) -> Any:
         """Timers of one moment ring in the order in which they were set."""
-        timer = _Handle(when, callback, args, self, context)
-        heappush(self._timers, (when, next(self._numbers), timer))
+        timer = _Handle(when, callback, args, copy_context() if context is None else context)
+        self._order += 1
+        heappush(self._timers, (when, self._order, timer))
         return timer
 
     def call_later(  # type: ignore[override]
         self, delay: float, callback: Any, *args: Any, context: Context | None = None
-    ) -> asyncio.TimerHandle:
+    ) -> Any:
         return self.call_at(self._seconds + delay, callback, *args, context=context)
 
     def _run_once(self) -> None:
+        """Pass after pass, until somebody stops the loop."""
         ready, timers = self._ready, self._timers
-        while timers and timers[0][2]._cancelled:
-            heappop(timers)
-        if not ready and not self._stopping:  # type: ignore[attr-defined]
-            if not timers:
-                raise Stuck
-            self._seconds = max(self._seconds, timers[0][0])
-        now = self._seconds
-        while timers and timers[0][0] <= now:
-            ready.append(heappop(timers)[2])
-        for _ in range(len(ready)):
-            handle = ready.popleft()
-            if handle._cancelled:
-                continue
-            context = handle._context
-            process = context.get(PROCESS)
-            if process is not None and process.stopped:
-                process.shelve(handle)
-                continue
-            try:
-                context.run(handle._callback, *handle._args)
-            except (SystemExit, KeyboardInterrupt):
-                raise
-            except BaseException as error:  # noqa: BLE001 - as every event loop does
-                self.call_exception_handler({"message": f"in {handle._callback!r}", "exception": error})
-
-    def _timer_handle_cancelled(self, handle: asyncio.TimerHandle) -> None:
-        """Cancelled timers are dropped when their time comes."""
+        while True:
+            while timers and timers[0][2]._cancelled:
+                heappop(timers)
+            if not ready:
+                if self._stopping:  # type: ignore[attr-defined]
+                    return
+                if not timers:
+                    raise Stuck
+                self._seconds = max(self._seconds, timers[0][0])
+            now = self._seconds
+            while timers and timers[0][0] <= now:
+                ready.append(heappop(timers)[2])
+            for _ in range(len(ready)):
+                handle = ready.popleft()
+                if handle._cancelled:
+                    continue
+                context = handle._context
+                process = context.get(PROCESS)
+                if process is not None and process.stopped:
+                    process.shelve(handle)
+                    continue
+                try:
+                    context.run(handle._callback, *handle._args)
+                except (SystemExit, KeyboardInterrupt):
+                    raise
+                except BaseException as error:  # noqa: BLE001 - as every event loop does
+                    self.call_exception_handler({"message": f"in {handle._callback!r}", "exception": error})
+            if self._stopping:  # type: ignore[attr-defined]
+                return
 
     def _write_to_self(self) -> None:
         """Nobody sleeps here, so nobody needs to be woken."""
