@@ -41,11 +41,12 @@ class _Stderr(logging.StreamHandler[Any]):
 _TOLD_BY_THE_COMMAND = (
     "run %s of %s failed",
     "run %s of %s stopped, the store failed",
+    "attempt %d of %s failed",
 )
 
 
 def _for_a_person(record: logging.LogRecord) -> bool:
-    """At `run`, its end is told by the command itself; flows are heard from INFO on, the rest from WARNING on."""
+    """At `run`, the command tells of its end and of what is tried again; flows are heard from INFO on."""
     if str(record.msg).startswith(_TOLD_BY_THE_COMMAND) or _is_divergence(record):
         return False
     return record.levelno >= logging.WARNING or record.name.startswith("headrace.flow")

@@ -18,7 +18,7 @@ from engine.runtime.step import Attempt, Step
 async def body(one: Step) -> Any:
     """The user's async function, in a context and a scope of its own."""
     before = _cancellations(one)
-    driven = Driven(one.task.fn(*one.args, **one.kwargs), _context(one), one.suspended)
+    driven = Driven(one.task.fn(*one.args, **one.kwargs), context_of(one), one.suspended)
     try:
         result = await driven
     except asyncio.CancelledError as error:
@@ -52,7 +52,8 @@ def _refuse_own_cancellation(one: Step, before: int, error: asyncio.CancelledErr
         raise TaskFailed("asyncio.exceptions.CancelledError", message) from error
 
 
-def _context(one: Step) -> Context:
+def context_of(one: Step) -> Context:
+    """A context in which code, and what it logs, belongs to this attempt."""
     session = one.session
     span = one.attempt_span
     path = f"{one.key}{ATTEMPT_MARK}{one.attempt}"
@@ -66,7 +67,7 @@ def _context(one: Step) -> Context:
 
 def threaded(one: Step) -> asyncio.Future[Any]:
     one.session.note_started(one)
-    return one.session.host.in_thread(_context(one), partial(one.task.fn, *one.args, **one.kwargs))
+    return one.session.host.in_thread(context_of(one), partial(one.task.fn, *one.args, **one.kwargs))
 
 
 async def await_thread(one: Step, thread: asyncio.Future[Any]) -> Any:

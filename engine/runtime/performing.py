@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 from collections.abc import Callable, Mapping
 from datetime import timedelta
 from functools import partial
@@ -18,7 +19,7 @@ from engine.model import trace
 from engine.model.entry import Entry
 from engine.model.errors import UnknownOutcome
 from engine.runtime import hooks
-from engine.runtime.bodies import await_thread, body, threaded, timed
+from engine.runtime.bodies import await_thread, body, context_of, threaded, timed
 from engine.runtime.pacing import paced, until
 from engine.runtime.recalling import Recalling
 from engine.runtime.recording import Closing
@@ -28,6 +29,8 @@ from engine.runtime.step import Step
 from engine.task import Task
 
 T = TypeVar("T")
+
+_log = logging.getLogger("headrace.task")
 
 
 async def step(
@@ -244,6 +247,9 @@ async def _record_attempt(one: Step, error: Exception, at: int, wait_until: int)
     """A failed attempt is on disk before its back-off, with the time at which the next one may start."""
     session = one.session
     session.started_over(one.key)
+    pause = (wait_until - at) / 1e9
+    told = "attempt %d of %s failed: %s: %s; tried again in %.3g s"
+    context_of(one).run(_log.warning, told, one.attempt, one.task.name, type(error).__name__, error, pause)
     value = json.dumps({**describe(error), "retry_at": wait_until}).encode()
     span = attempt_span(one.span, -one.attempt)
     session.add(

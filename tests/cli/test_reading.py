@@ -96,6 +96,14 @@ def test_logs_of_a_run_and_its_children(headrace: Headrace) -> None:
     assert (line["message"], line["level"], line["run_id"], line["trace_id"]) == ("greeting world", "INFO", "h", trace)
 
 
+def test_logs_tell_why_an_attempt_failed(headrace: Headrace) -> None:
+    ran = headrace("run", "flows_here.py:fails", "--id", "f", code=1)
+    assert ran.err.count("attempt 1 failed: ValueError") == 1, "the command tells it itself"
+    (line,) = [line for line in headrace("logs", "f", "--json").lines if "attempt" in line["message"]]
+    assert line["message"].startswith("attempt 1 of shaky failed: ValueError: no 1; tried again in ")
+    assert (line["level"], line["task"]) == ("WARNING", "shaky")
+
+
 def test_logs_follow_until_the_end(headrace: Headrace) -> None:
     (headrace.folder / "hold-1").touch()
     run = headrace.start("run", "flows_here.py:parent", "--id", "p")

@@ -22,7 +22,7 @@ FULL = 2000
 BATCHES = {"small": (SMALL, 0.38), "wide": (WIDE, 0.62)}
 """The kinds of trees, and their share: more wide ones than half, since not each of them gets wide."""
 
-PARTS = 2
+PARTS = 4
 """Each batch is made in so many parts, so that a failure is found, and told, sooner."""
 
 
