@@ -9,6 +9,7 @@ import pytest
 import pytest_asyncio
 
 from engine.model.change import Ended, Exported, Parked, Released
+from engine.model.limits import Occupied
 from engine.model.run import RunState
 from engine.ports.store import Store
 from engine.stores.postgres import PostgresStore
@@ -104,15 +105,19 @@ async def test_a_fenced_batch_stays_fenced(store: Store, proxy: Proxy, cut: Cut)
 
 
 @pytest.mark.parametrize("cut", CUTS)
-async def test_a_run_is_created_once_by_the_one_who_asked(store: Store, proxy: Proxy, cut: Cut) -> None:
-    await store.create(new_run("before"))
+@pytest.mark.parametrize("lane", [None, "x"])
+@pytest.mark.parametrize("occupied", ["queue", "skip", "replace"])
+async def test_a_run_is_created_once_by_the_one_who_asked(
+    store: Store, proxy: Proxy, cut: Cut, lane: str | None, occupied: Occupied
+) -> None:
+    await store.create(new_run("before", lane="before"))
     proxy.cut = cut
-    run, new = await store.create(new_run("a"))
+    run, new = await store.create(new_run("a", lane=lane, occupied=occupied))
     assert proxy.cuts == 1
     assert new
     assert await store.find("a") == run
     assert len(await store.list_runs()) == 2
-    assert (await store.create(new_run("a")))[1] is False
+    assert (await store.create(new_run("a", lane=lane, occupied=occupied)))[1] is False
 
 
 @pytest.mark.parametrize("cut", CUTS)

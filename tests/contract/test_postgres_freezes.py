@@ -1,4 +1,4 @@
-"""A process that is frozen between two of its messages keeps nobody from a pool."""
+"""A process that is frozen between two of its messages keeps nobody from a pool or a lane."""
 
 from __future__ import annotations
 
@@ -11,17 +11,19 @@ from urllib.parse import urlsplit
 import pytest
 import pytest_asyncio
 
-from engine.model.limits import Pool, Takes
+from engine.model.change import Ended
+from engine.model.limits import Occupied, Pool, Takes
+from engine.model.run import RunState
 from engine.ports.store import Store
 from engine.stores.postgres import PostgresStore
 from tests.contract.conftest import opened
-from tests.contract.harness import new_run, node
+from tests.contract.harness import new_run, node, write_as
 from tests.support.freezer import Freezer, freezer
 from tests.support.pooler import pooler
 
 SLOTS = 100
 SOON = 2.0
-"""Seconds in which nobody comes to a pool of which a transaction that waits for its client holds the lock."""
+"""Seconds in which nobody comes to a pool or lane of which a transaction that waits for its client holds the lock."""
 
 Asking: TypeAlias = Callable[[Store, str, int], Awaitable[object]]
 
@@ -96,3 +98,18 @@ async def test_runs_are_claimed_while_another_process_is_frozen(cold: Freezer, s
     frozen = await frozen_everywhere(cold, stiff, nimble, claim)
     assert frozen >= 3
     assert len(await nimble.holders()) == 2 * frozen + 2
+
+
+@pytest.mark.parametrize("occupied", ["queue", "skip"])
+async def test_a_lane_goes_on_while_another_process_is_frozen(
+    cold: Freezer, stiff: Store, nimble: Store, occupied: Occupied
+) -> None:
+    async def start(store: Store, who: str, number: int) -> object:
+        made = await store.create(new_run(f"{who} {number}", lane="x", occupied=occupied))
+        if store is nimble:
+            (first,) = await store.claim(who, now=150, limit=1, flows=["f"])
+            await write_as(store, first, Ended(first.num, RunState.SUCCEEDED, b"1", None, None, 300))
+        return made
+
+    await nimble.create(new_run("first", lane="x"))
+    assert await frozen_everywhere(cold, stiff, nimble, start) >= 2

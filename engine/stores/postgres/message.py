@@ -65,6 +65,8 @@ def literal(value: object) -> str:
                 raise ValueError(f"{value[:80]!r}: PostgreSQL's text holds no zero characters")
             escaped = value.replace("\\", "\\\\").replace("'", "''")
             return f"E'{escaped}'"
+        case bytes():
+            return literal(f"\\x{value.hex()}")
         case list():
             elements = cast("list[object]", value)
             return literal(f"{{{','.join(map(_element, elements))}}}")

@@ -16,7 +16,7 @@ def to_run(row: Row) -> RunRecord:
 
 
 def from_new_run(run: NewRun) -> Sequence[object]:
-    """The parameters of `insert_run.sql`, but for whether the run is held in its lane, and whom to tell what."""
+    """The parameters of `insert_run.sql`, but for what to do when its lane is taken, and whom to tell what."""
     return [*columns_of(run, list).values()]
 
 

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
 
-from engine.model.errors import RunConflict, UnknownRun
+from engine.model.errors import RunConflict, StoreError, UnknownRun
 from engine.model.run import NewRun, RunRecord, RunState
 from engine.stores.postgres.claims import PostgresClaims
 from engine.stores.postgres.connect import Connection, Row
+from engine.stores.postgres.errors import UNIQUE_VIOLATION, code_of
+from engine.stores.postgres.message import apart, message, rows_of
 from engine.stores.postgres.rows import from_new_run, to_run
 from engine.stores.postgres.statements import statement
 
@@ -38,49 +40,58 @@ class PostgresRuns(PostgresClaims):
         attempts = 0
         word = self._bell.word() if run.lane is None else None
 
-        async def work(connection: Connection) -> tuple[RunRecord, bool] | None:
+        async def alone(connection: Connection) -> tuple[RunRecord, bool] | None:
             nonlocal attempts
             attempts += 1
-            return await self._insert(connection, run, attempts, held=False, word=word)
+            row = await connection.fetchrow(self._db.sql(INSERT_RUN), *_inserted(run, word))
+            return await self._known_as(connection, run, attempts) if row is None else (to_run(row), True)
 
-        async def into_lane(connection: Connection, _: bool) -> tuple[RunRecord, bool] | None:
+        async def in_line(connection: Connection) -> tuple[RunRecord, bool] | None:
             nonlocal attempts
             attempts += 1
-            return await self._insert_into_lane(connection, run, attempts)
+            entering = (ENTER_LANE, (self._db.address.schema, run.lane))
+            text = message(self._db.address, entering, (INSERT_RUN, _inserted(run)))
+            made = rows_of(await connection.execute(text)) > 0
+            async with apart(connection, self._db.door):
+                return await self._known_as(connection, run, attempts, made=made)
 
-        while (made := await (self._db.query(work) if run.lane is None else self._db.transact(into_lane))) is None:
-            pass
+        async def replacing(connection: Connection, _: bool) -> tuple[RunRecord, bool] | None:
+            await connection.execute(ENTER_LANE, self._db.address.schema, run.lane)
+            if await connection.fetchrow(self._db.sql(FIND_RUN), run.id) is None:
+                before = await connection.fetch(self._db.sql(FIND_IN_LANE), run.lane)
+                for row in reversed(before):  # those that wait first, or each would have its turn
+                    await self._cancel(connection, row["id"], f"replaced by run {run.id}", run.created)
+            return await alone(connection)
+
+        made: tuple[RunRecord, bool] | None = None
+        while made is None:
+            try:
+                if run.lane is None:
+                    made = await self._db.query(alone)
+                else:
+                    replace = run.occupied == "replace"
+                    made = await (self._db.transact(replacing) if replace else self._db.converse(in_line))
+            except StoreError as error:
+                if run.lane is None or error.__cause__ is None or code_of(error.__cause__) != UNIQUE_VIOLATION:
+                    raise  # else the turn has just passed on
         if made[1]:
             self._bell.touched(rung=word is not None)
         return made
 
-    async def _insert(
-        self, connection: Connection, run: NewRun, attempts: int, *, held: bool, word: tuple[str, str] | None = None
+    async def _known_as(
+        self, connection: Connection, run: NewRun, attempts: int, *, made: bool = False
     ) -> tuple[RunRecord, bool] | None:
-        row = await connection.fetchrow(self._db.sql(INSERT_RUN), *from_new_run(run), held, *(word or (None, None)))
-        if row is not None:
-            return to_run(row), True
+        """The run that answers a start which has made one, or found that it may not."""
         row = await connection.fetchrow(self._db.sql(FIND_RUN), run.id)
-        if row is None:
-            return None  # forgotten just now: the id is free again
-        # An attempt whose answer was lost may have made it: its trace was drawn for it alone.
-        ours = attempts > 1 and (row["trace"], row["created"]) == (run.trace, run.created)
-        return to_run(row), ours
-
-    async def _insert_into_lane(
-        self, connection: Connection, run: NewRun, attempts: int
-    ) -> tuple[RunRecord, bool] | None:
-        assert run.lane is not None
-        await connection.execute(ENTER_LANE, self._db.address.schema, run.lane)
-        if await connection.fetchrow(self._db.sql(FIND_RUN), run.id) is not None:
-            return await self._insert(connection, run, attempts, held=False)
-        if run.occupied != "queue":
+        if row is not None:
+            # An attempt whose answer was lost may have made it: its trace was drawn for it alone.
+            ours = attempts > 1 and (row["trace"], row["created"]) == (run.trace, run.created)
+            return to_run(row), made or ours
+        if run.occupied == "skip" and run.lane is not None:
             before = await connection.fetch(self._db.sql(FIND_IN_LANE), run.lane)
-            if before and run.occupied == "skip":
+            if before:
                 return to_run(before[0]), False
-            for row in reversed(before):  # those that wait first, or each would have its turn
-                await self._cancel(connection, row["id"], f"replaced by run {run.id}", run.created)
-        return await self._insert(connection, run, attempts, held=await self._is_taken(connection, run.lane))
+        return None  # ended or forgotten just now: there is room again
 
     async def _is_taken(self, connection: Connection, lane: str) -> bool:
         """Whether it is another run's turn, which then cannot end before this transaction does."""
@@ -176,6 +187,11 @@ class PostgresRuns(PostgresClaims):
 
     async def _known(self, connection: Connection, run_id: str) -> RunRecord:
         return _known(await connection.fetchrow(self._db.sql(FIND_RUN), run_id), run_id)
+
+
+def _inserted(run: NewRun, word: tuple[str, str] | None = None) -> Sequence[object]:
+    """The parameters of `insert_run.sql`."""
+    return (*from_new_run(run), run.occupied, *(word or (None, None)))
 
 
 def _known(row: Row | None, run_id: str) -> RunRecord:
