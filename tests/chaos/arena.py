@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Final, Literal, Protocol
 
 from engine.ports.store import Store
+from engine.stores.postgres.errors import is_theirs
 from engine.stores.postgres.store import PostgresStore
 from engine.stores.sqlite.store import SQLiteStore
 from tests.chaos.sight import PostgresWindow, SQLiteWindow, Window
@@ -96,8 +97,10 @@ class PostgresArena:
     async def activity(self) -> str:
         try:
             rows = await self.window().rows(ACTIVITY)
-        except OSError as error:
-            return f"{error}\n"
+        except Exception as error:
+            if not is_theirs(error):
+                raise
+            return f"{error}\n"  # it is being restarted
         return "".join(" | ".join(map(str, row)) + "\n" for row in rows)
 
     async def close(self) -> None:
