@@ -1,4 +1,4 @@
-"""A process that is frozen between two of its messages keeps nobody from a pool or a lane."""
+"""A process that is frozen between two of its messages keeps nobody from a pool, a lane, or its own runs."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from engine.model.run import RunState
 from engine.ports.store import Store
 from engine.stores.postgres import PostgresStore
 from tests.contract.conftest import opened
-from tests.contract.harness import new_run, node, write_as
+from tests.contract.harness import claimed, entry, log, new_run, node, write_as
 from tests.support.freezer import Freezer, freezer
 from tests.support.pooler import pooler
 
 SLOTS = 100
 SOON = 2.0
-"""Seconds in which nobody comes to a pool or lane of which a transaction that waits for its client holds the lock."""
+"""Seconds in which nobody comes to what a transaction that waits for its client has locked."""
 
 Asking: TypeAlias = Callable[[Store, str, int], Awaitable[object]]
 
@@ -113,3 +113,22 @@ async def test_a_lane_goes_on_while_another_process_is_frozen(
 
     await nimble.create(new_run("first", lane="x"))
     assert await frozen_everywhere(cold, stiff, nimble, start) >= 2
+
+
+@pytest.mark.parametrize("what", ["signal", "cancel"])
+async def test_a_run_goes_on_while_another_process_is_frozen(
+    cold: Freezer, stiff: Store, nimble: Store, what: str
+) -> None:
+    parent = await claimed(nimble, "parent", owner="nimble")
+    run = await claimed(nimble, "run", owner="nimble", parent=parent.num)
+    await nimble.create(new_run("other"))
+
+    async def tell(store: Store, _: str, number: int) -> bool:
+        told = "other" if store is nimble else "run"
+        await (store.signal(told, "go", b"1", now=200) if what == "signal" else store.cancel(told, "enough", now=200))
+        if store is nimble:
+            for mine in (run, parent):
+                assert await write_as(store, mine, entry(mine, number), log(mine, "on")) == frozenset()
+        return True
+
+    assert await frozen_everywhere(cold, stiff, nimble, tell) >= 2

@@ -5,15 +5,17 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 
 from engine.model.errors import RunConflict
-from engine.model.run import ENDED, RunRecord, Signal
+from engine.model.run import RunRecord, Signal
 from engine.stores.postgres.connect import Connection
+from engine.stores.postgres.message import apart, message, rows_of
 from engine.stores.postgres.part import token
-from engine.stores.postgres.runs import PostgresRuns
+from engine.stores.postgres.runs import PostgresRuns, cancelling
 from engine.stores.postgres.statements import statement
 
 FIND_SIGNAL = statement("find_signal")
 INSERT_SIGNAL = statement("insert_signal")
-WAKE_RUNS = statement("wake_runs")
+HOLD_RUN = statement("hold_run")
+WAKE_RUN = statement("wake_run")
 LIST_SIGNALS = statement("list_signals")
 LIST_CANCEL_REQUESTS = statement("list_cancel_requests")
 
@@ -23,21 +25,22 @@ class PostgresInbox(PostgresRuns):
 
     async def signal(self, run_id: str, name: str, payload: bytes, *, now: int) -> RunRecord:
         mark = token()
+        # The signal last, because every one waits for the one before it from there on.
+        sending = (INSERT_SIGNAL, (run_id, name, payload, now, mark))
+        text = message(self._db.address, (HOLD_RUN, (run_id,)), (WAKE_RUN, (run_id,)), sending)
 
-        async def work(connection: Connection, again: bool) -> RunRecord:
-            run = await self._locked(connection, run_id)
-            if again and await connection.fetchval(self._db.sql(FIND_SIGNAL), run.num, mark):
-                return run  # the attempt whose answer was lost has done it
-            if run.state in ENDED:
-                raise RunConflict(
-                    f"run {run_id} of flow {run.flow} has {run.state}: it takes no signal {name!r} any more"
-                )
-            await connection.execute(self._db.sql(WAKE_RUNS), [run.num])
-            # Last, because every signal waits for the one before it from here on.
-            await connection.execute(self._db.sql(INSERT_SIGNAL), run.num, name, payload, now, mark)
-            return await self._known(connection, run_id)
+        async def work(connection: Connection) -> RunRecord:
+            sent = rows_of(await connection.execute(text))
+            async with apart(connection, self._db.door):
+                run = await self._known(connection, run_id)
+                # What is there and was not sent now has come by an attempt whose answer was lost.
+                if not sent and await connection.fetchval(self._db.sql(FIND_SIGNAL), run.num, mark) is None:
+                    raise RunConflict(
+                        f"run {run_id} of flow {run.flow} has {run.state}: it takes no signal {name!r} any more"
+                    )
+                return run
 
-        run = await self._db.transact(work)
+        run = await self._db.converse(work)
         self._bell.touched()
         return run
 
@@ -53,11 +56,15 @@ class PostgresInbox(PostgresRuns):
         return await self._db.query(work)
 
     async def cancel(self, run_id: str, reason: str, *, now: int) -> RunRecord:
-        async def work(connection: Connection, _: bool) -> RunRecord:
-            await self._cancel(connection, run_id, reason, now)
-            return await self._known(connection, run_id)
+        async def work(connection: Connection) -> RunRecord:
+            async with apart(connection, self._db.door):
+                run = await self._known(connection, run_id)
+            text = message(self._db.address, *cancelling(run, reason, now))
+            await connection.execute(text)
+            async with apart(connection, self._db.door):
+                return await self._known(connection, run_id)
 
-        run = await self._db.transact(work)
+        run = await self._db.converse(work)
         self._bell.touched()
         return run
 

@@ -30,7 +30,7 @@ LET_GO = statement("let_go")
 LOCK_FAMILY = statement("lock_family")
 CANCEL_RUN = statement("cancel_run")
 REQUEST_CANCEL = statement("request_cancel")
-WAKE_RUNS = statement("wake_runs")
+WAKE_PARENT = statement("wake_parent")
 
 
 class PostgresRuns(PostgresClaims):
@@ -60,7 +60,8 @@ class PostgresRuns(PostgresClaims):
             if await connection.fetchrow(self._db.sql(FIND_RUN), run.id) is None:
                 before = await connection.fetch(self._db.sql(FIND_IN_LANE), run.lane)
                 for row in reversed(before):  # those that wait first, or each would have its turn
-                    await self._cancel(connection, row["id"], f"replaced by run {run.id}", run.created)
+                    for text, values in cancelling(to_run(row), f"replaced by run {run.id}", run.created):
+                        await connection.execute(self._db.sql(text), *values)
             return await alone(connection)
 
         made: tuple[RunRecord, bool] | None = None
@@ -102,18 +103,6 @@ class PostgresRuns(PostgresClaims):
             if await connection.fetchval(self._db.sql(SHARE_HEAD), head) is not None:
                 return True  # else it has just ended, and the next one may have its turn
         return False
-
-    async def _cancel(self, connection: Connection, run_id: str, reason: str, now: int) -> None:
-        """Cancel a run: at once when none of its code would see it, else by asking its owner. Raises UnknownRun."""
-        await connection.execute(self._db.sql(LOCK_FAMILY), run_id)
-        run = await self._known(connection, run_id)
-        if await connection.fetch(self._db.sql(CANCEL_RUN), run.num, reason, now):
-            if run.parent is not None:
-                await connection.execute(self._db.sql(WAKE_RUNS), [run.parent])
-            if run.lane is not None:
-                await connection.execute(self._db.sql(LET_GO), [run.lane])
-        else:
-            await connection.execute(self._db.sql(REQUEST_CANCEL), run.num, reason)
 
     async def find(self, run_id: str) -> RunRecord | None:
         return await self._find(FIND_RUN, run_id)
@@ -187,6 +176,17 @@ class PostgresRuns(PostgresClaims):
 
     async def _known(self, connection: Connection, run_id: str) -> RunRecord:
         return _known(await connection.fetchrow(self._db.sql(FIND_RUN), run_id), run_id)
+
+
+def cancelling(run: RunRecord, reason: str, now: int) -> Sequence[tuple[str, Sequence[object]]]:
+    """How a run is cancelled: at once when none of its code would see it, else by asking its owner."""
+    return (
+        (LOCK_FAMILY, (run.id,)),
+        (CANCEL_RUN, (run.num, reason, now)),
+        (WAKE_PARENT, (run.num,)),
+        *([] if run.lane is None else [(LET_GO, ([run.lane],))]),
+        (REQUEST_CANCEL, (run.num, reason)),
+    )
 
 
 def _inserted(run: NewRun, word: tuple[str, str] | None = None) -> Sequence[object]:

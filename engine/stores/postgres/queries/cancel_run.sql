@@ -2,4 +2,3 @@
 UPDATE headrace.run
 SET state = 'cancelled', cancel = $2, ended = $3, due = NULL
 WHERE num = $1 AND (state = 'diverged' OR (state = 'queued' AND started IS NULL))
-RETURNING parent
