@@ -34,15 +34,15 @@ class Claims:
         try:
             while True:
                 self._node.wake.clear()
-                room = self._node.settings.concurrency - len(self._stays)
+                room = min(AT_ONCE, self._node.settings.concurrency - len(self._stays))
                 try:
-                    claimed = await (self._claim(min(room, AT_ONCE)) if room > 0 else self._claim_children())
+                    claimed = await (self._claim(room) if room > 0 else self._claim_children())
                 except (StoreBusy, StoreFull) as error:
                     await bear_with(error, self._node.settings.rescue_every)
                     continue
                 for record in claimed:
                     self._take_up(record)
-                if claimed:
+                if claimed and len(claimed) >= room:  # there may be more
                     await asyncio.sleep(0)
                     continue
                 if room > 0:  # else a run that leaves makes room, and no time does

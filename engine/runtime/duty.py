@@ -23,6 +23,7 @@ class Duty:
         self._node = node
         self._flows = flows
         self._settings = settings
+        self._versions = tuple(flows), tuple(flow.options.version for flow in flows.values())
         self.takes = takes_of(flows, settings, named=self.only is not None)
 
     def record(self, *, started: int) -> NodeRecord:
@@ -37,7 +38,10 @@ class Duty:
     def leave_to(self, others: Iterable[NodeRecord]) -> bool:
         """Leave to other nodes the runs of versions that they have; True when that changes what this one takes."""
         before = self.takes
-        self.takes = takes_of(self._flows, self._settings, named=self.only is not None, others=others)
+        different = [node for node in others if (node.flows, node.versions) != self._versions]
+        if not different and not before.elsewhere:  # as nearly always
+            return False
+        self.takes = takes_of(self._flows, self._settings, named=self.only is not None, others=different)
         return self.takes != before
 
 
