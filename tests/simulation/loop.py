@@ -47,6 +47,7 @@ class Process:
     def kill(self) -> None:
         """As `kill -9` does it: no code of the process learns of it."""
         if not self.dead:
+            self.loop.stopped += not self.stopped
             self.dead = self.stopped = True
             self._shelf.clear()
             if self.on_death is not None:
@@ -54,12 +55,14 @@ class Process:
 
     def freeze(self) -> None:
         """As SIGSTOP does it."""
+        self.loop.stopped += not self.stopped
         self.frozen = self.stopped = True
 
     def thaw(self) -> None:
         """As SIGCONT does it: timers that are over ring now, in order."""
         if self.dead:
             return
+        self.loop.stopped -= self.stopped
         self.frozen = self.stopped = False
         shelf, self._shelf = self._shelf, []
         self.loop._ready.extend(shelf)
@@ -126,10 +129,9 @@ class NumberedFuture(asyncio.Future[Any]):
 class _Handle:
     """A callback to come: what asyncio asks of its own handles, without what it keeps for debugging."""
 
-    __slots__ = ("_args", "_callback", "_cancelled", "_context", "_when")
+    __slots__ = ("_args", "_callback", "_cancelled", "_context")
 
-    def __init__(self, when: float, callback: Callable[..., object], args: Any, context: Context) -> None:
-        self._when = when
+    def __init__(self, callback: Callable[..., object], args: Any, context: Context) -> None:
         self._callback = callback
         self._args = args
         self._context = context
@@ -141,9 +143,6 @@ class _Handle:
 
     def cancelled(self) -> bool:
         return self._cancelled
-
-    def when(self) -> float:
-        return self._when
 
 
 class VirtualLoop(asyncio.BaseEventLoop):
@@ -159,6 +158,8 @@ class VirtualLoop(asyncio.BaseEventLoop):
         self._order = 0
         self.complaints: list[str] = []
         self.burying = False
+        self.outsiders: list[asyncio.Task[Any]] = []
+        self.stopped = 0  # of the processes, so many are dead or frozen
         self.set_task_factory(self._numbered)
 
     def time(self) -> float:
@@ -178,8 +179,7 @@ class VirtualLoop(asyncio.BaseEventLoop):
                 context.run(PROCESS.set, process)
             process = context.get(PROCESS)
         task = super().create_task(coro, name=name, context=context, **options)
-        if process is not None:
-            process.tasks.append(task)
+        (self.outsiders if process is None else process.tasks).append(task)
         return task
 
     def _numbered(self, loop: asyncio.AbstractEventLoop, coro: Any, **options: Any) -> asyncio.Task[Any]:
@@ -202,7 +202,7 @@ class VirtualLoop(asyncio.BaseEventLoop):
     def call_soon(  # type: ignore[override]
         self, callback: Any, *args: Any, context: Context | None = None
     ) -> Any:
-        handle = _Handle(0.0, callback, args, copy_context() if context is None else context)
+        handle = _Handle(callback, args, copy_context() if context is None else context)
         self._ready.append(handle)
         return handle
 
@@ -210,7 +210,7 @@ class VirtualLoop(asyncio.BaseEventLoop):
         self, when: float, callback: Any, *args: Any, context: Context | None = None
     ) -> Any:
         """Timers of one moment ring in the order in which they were set."""
-        timer = _Handle(when, callback, args, copy_context() if context is None else context)
+        timer = _Handle(callback, args, copy_context() if context is None else context)
         self._order += 1
         heappush(self._timers, (when, self._order, timer))
         return timer
@@ -222,34 +222,33 @@ class VirtualLoop(asyncio.BaseEventLoop):
 
     def _run_once(self) -> None:
         """Pass after pass, until somebody stops the loop."""
-        ready, timers = self._ready, self._timers
+        ready, timers, now = self._ready, self._timers, self._seconds
         while True:
-            while timers and timers[0][2]._cancelled:
-                heappop(timers)
             if not ready:
                 if self._stopping:  # type: ignore[attr-defined]
                     return
+                while timers and timers[0][2]._cancelled:
+                    heappop(timers)
                 if not timers:
                     raise Stuck
-                self._seconds = max(self._seconds, timers[0][0])
-            now = self._seconds
+                if timers[0][0] > now:
+                    self._seconds = now = timers[0][0]
             while timers and timers[0][0] <= now:
                 ready.append(heappop(timers)[2])
-            for _ in range(len(ready)):
-                handle = ready.popleft()
-                if handle._cancelled:
-                    continue
-                context = handle._context
-                process = context.get(PROCESS)
-                if process is not None and process.stopped:
-                    process.shelve(handle)
-                    continue
-                try:
+            try:
+                for _ in range(len(ready)):
+                    handle = ready.popleft()
+                    if handle._cancelled:
+                        continue
+                    context = handle._context
+                    if self.stopped and (process := context.get(PROCESS)) is not None and process.stopped:
+                        process.shelve(handle)
+                        continue
                     context.run(handle._callback, *handle._args)
-                except (SystemExit, KeyboardInterrupt):
-                    raise
-                except BaseException as error:  # noqa: BLE001 - as every event loop does
-                    self.call_exception_handler({"message": f"in {handle._callback!r}", "exception": error})
+            except (SystemExit, KeyboardInterrupt):
+                raise
+            except BaseException as error:  # noqa: BLE001 - as every event loop does
+                self.call_exception_handler({"message": "in a callback", "exception": error})
             if self._stopping:  # type: ignore[attr-defined]
                 return
 

@@ -18,17 +18,18 @@ from engine import client as client_module
 from engine.flow import Flow
 from engine.model.errors import StoreError
 from engine.ports.store import Store
+from engine.runtime import execution
 from engine.runtime import node as node_module
 from engine.runtime.clock import SystemClock
 from engine.runtime.node import Node
-from engine.runtime.scoping import ScopedTask
+from engine.runtime.scoping import root_task
 from engine.settings import NodeSettings
 from observability.null import NullTelemetry
 from tests.simulation.blobs import Outage, WiredBlobs
 from tests.simulation.client import Secrets, SimulatedClient, until_heard
 from tests.simulation.ledger import Ledger, open_ledger
 from tests.simulation.limited import FLOWS
-from tests.simulation.loop import OUTSIDE, Process, VirtualLoop, bury
+from tests.simulation.loop import OUTSIDE, PROCESS, Process, VirtualLoop, bury
 from tests.simulation.plan import Asked, Fault, Plan
 from tests.simulation.server import LEASE, START, Server
 from tests.simulation.trace import Trace
@@ -95,13 +96,6 @@ class Schedule:
         self._closing = False
         self._outage = Outage()
         self._client = SimulatedClient(self.server, self._dice, lambda: self._weather)
-        self._settings = NodeSettings(
-            concurrency=plan.concurrency,
-            linger=timedelta(seconds=plan.linger),
-            poll=timedelta(seconds=1),
-            rescue_every=timedelta(seconds=0.8),
-            crash_limit=50,
-        )
 
     def play(self) -> None:
         """From the first node to the last."""
@@ -148,7 +142,7 @@ class Schedule:
             telemetry=NullTelemetry(),
             blobs=WiredBlobs(wire, self.server.blobs, self._outage, self._dice),
             node_id=name,
-            settings=replace(self._settings, queues=duty.queues, tags=duty.tags),
+            settings=self._settings(duty),
         )
         machine = Machine(process, wire, clock, node, duty)
         self.machines.append(machine)
@@ -156,6 +150,17 @@ class Schedule:
         self.trace.note("boot", name)
         machine.main = process.start(self._serve(machine))
         machine.main.add_done_callback(lambda _: self._exited(machine), context=OUTSIDE)
+
+    def _settings(self, duty: Duty) -> NodeSettings:
+        return NodeSettings(
+            concurrency=self.plan.concurrency,
+            queues=duty.queues,
+            tags=duty.tags,
+            linger=timedelta(seconds=self.plan.linger),
+            poll=timedelta(seconds=1),
+            rescue_every=timedelta(seconds=0.8),
+            crash_limit=50,
+        )
 
     async def _serve(self, machine: Machine) -> None:
         node = machine.node
@@ -174,13 +179,10 @@ class Schedule:
 
     def _exited(self, machine: Machine) -> None:
         if not machine.process.dead:
-            left = [task for task in machine.process.tasks if not task.done()]
-            left += [
-                task for task in asyncio.all_tasks(self.loop) if _host_of(task) is machine.node and task not in left
-            ]
             again = machine.process.name in self.server.store._nodes  # stopped again while it was stopping
             mute = self.loop.time() < self.back[machine.process.name] + 1.0  # what hangs on the store was given up
             if not again and not mute:
+                left = [task for task in machine.process.tasks if not task.done()]
                 self.leaks += [f"{machine.process.name} has left {task!r} behind" for task in left]
             self._gone(machine)
 
@@ -263,8 +265,9 @@ class Schedule:
         """From here on nothing goes wrong any more."""
         self._weather = FAIR
         self._outage.until = 0.0
+        clear = replace(FAIR, deaf=self.plan.weather.deaf)
         for machine in self.machines:
-            machine.wire.weather = replace(FAIR, deaf=self.plan.weather.deaf)
+            machine.wire.weather = clear
             machine.wire.fuse = None
 
     # News and ends ----------------------------------------------------------------------------------------------
@@ -363,7 +366,7 @@ class Schedule:
             machine.process.kill()
         root = logging.getLogger()
         self.loop.burying = True
-        bury(asyncio.all_tasks(self.loop))  # the roots of runs among them, which are made past the loop
+        bury(self.loop.outsiders)
         for machine in self.machines:
             bury(machine.process.tasks)
             machine.process.tasks.clear()
@@ -372,8 +375,12 @@ class Schedule:
                 root.removeHandler(handler)
 
 
-def _host_of(task: asyncio.Task[Any]) -> object:
-    return cast("Any", task).session.host if isinstance(task, ScopedTask) else None
+def _planted(*args: Any, **options: Any) -> asyncio.Task[Any]:
+    """The root of a run, which is made past the loop: it belongs to the process that makes it."""
+    task, process = root_task(*args, **options), PROCESS.get()
+    assert process is not None
+    process.tasks.append(task)
+    return task
 
 
 class _Unwatched:
@@ -392,14 +399,14 @@ class _Unwatched:
 @contextmanager
 def simulating(seed: int) -> Generator[None]:
     """With drawn secrets, without threads that watch real time, and without the engine's log: the dying say a lot."""
-    node, client = cast("Any", node_module), cast("Any", client_module)
+    node, client, stay = cast("Any", node_module), cast("Any", client_module), cast("Any", execution)
     watch, secrets, level = node.LoopWatch, client.secrets, logging.getLogger("headrace").level
-    node.LoopWatch, client.secrets = _Unwatched, Secrets(seed)
+    node.LoopWatch, client.secrets, stay.root_task = _Unwatched, Secrets(seed), _planted
     logging.getLogger("headrace").setLevel(logging.CRITICAL + 1)
     try:
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", "coroutine .* was never awaited", RuntimeWarning)  # of the dead
             yield
     finally:
-        node.LoopWatch, client.secrets = watch, secrets
+        node.LoopWatch, client.secrets, stay.root_task = watch, secrets, root_task
         logging.getLogger("headrace").setLevel(level)

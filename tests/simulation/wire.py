@@ -83,7 +83,7 @@ class Wire:
         """Nothing to do."""
 
     async def _call(self, name: str, *args: Any, **kwargs: Any) -> Any:
-        if self.process.dead or self.burn():
+        if self.process.dead or (self.fuse is not None and self.burn()):
             await self._loop.create_future()  # nobody will ever hear of it
         weather, dice, loop = self.weather, self._dice, self._loop
         roll = dice.random()
