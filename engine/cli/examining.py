@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import shutil
+import socket
 import sqlite3
 import sys
 import tempfile
@@ -13,6 +14,7 @@ from collections import Counter
 from collections.abc import AsyncGenerator, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from importlib import metadata
+from itertools import combinations
 from pathlib import Path
 from typing import Final, Literal, TypeAlias
 from urllib.parse import urlsplit
@@ -23,6 +25,7 @@ from engine.cli.wanting import missing
 from engine.client import Client
 from engine.model.errors import HeadraceError
 from engine.model.run import NodeRecord, RunState
+from engine.ports.blobs import ONE_PLACE
 from engine.wiring import default_store, open_blobs, open_store, project_root
 
 Grade: TypeAlias = Literal["ok", "warn", "fail"]
@@ -165,6 +168,7 @@ async def _inside(client: Client) -> AsyncGenerator[Check]:
             yield Check("nodes", "warn", f"{what}, has died; the next node takes over its runs")
     if not nodes:
         yield Check("nodes", "ok", "none is running")
+    yield _large_results(client.blobs.place, [node for node in nodes if node.alive])
     for lacking, count in (await _wanting(client, nodes)).items():
         yield Check("runs", "warn", f"{count:,} wait for {lacking}; start one with `headrace serve`")
     counts = await store.count_runs()
@@ -188,6 +192,14 @@ async def _inside(client: Client) -> AsyncGenerator[Check]:
         yield Check("clock", "warn", text)
     else:
         yield Check("clock", "ok", f"{times.iso(time.time_ns())}, behind no run")
+
+
+def _large_results(place: str, nodes: Sequence[NodeRecord]) -> Check:
+    here = NodeRecord("", os.getpid(), socket.gethostname(), time.time_ns(), (), alive=True, blobs=place)
+    if not any(one.may_miss(other) for one, other in combinations([here, *nodes], 2)):
+        return Check("large results", "ok", f"in {place}")
+    theirs = ", ".join(f"in {node.blobs} for {node.id} on {node.host}" for node in nodes if node.blobs)
+    return Check("large results", "warn", f"in {place} here, {theirs}: not all may be read everywhere. {ONE_PLACE}")
 
 
 def _served(node: NodeRecord) -> str:

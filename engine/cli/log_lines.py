@@ -40,7 +40,7 @@ class _Stderr(logging.StreamHandler[Any]):
 
 _TOLD_BY_THE_COMMAND = (
     "run %s of %s failed",
-    "run %s of %s stopped, the store failed",
+    "run %s of %s stopped",
     "attempt %d of %s failed",
 )
 

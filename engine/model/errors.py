@@ -150,6 +150,10 @@ class StoreError(HeadraceError):
     """The store cannot do what was asked. The driver's error is the `__cause__`."""
 
 
+class BlobError(StoreError):
+    """A large value could not be written or read: its place is away, or is not the one it was written to."""
+
+
 class StoreBusy(StoreError):
     """Another process holds the store for longer than we are willing to wait."""
 

@@ -135,7 +135,8 @@ class NodeRecord:
     """A process that runs flows. `alive` is judged by whoever reads it, by the store's rules.
 
     `queues` None means all of them, and none that it takes only runs it was told of by name; `versions` are those of
-    `flows`, in the same order; `lease` is in seconds, None where an operating system lock tells who lives.
+    `flows`, in the same order; `lease` is in seconds, None where an operating system lock tells who lives; `blobs` is
+    the place of large results, empty when it was not told.
     """
 
     id: str
@@ -149,3 +150,10 @@ class NodeRecord:
     tags: tuple[str, ...] = ()
     concurrency: int = 0
     lease: float | None = field(default=None, compare=False)
+    blobs: str = ""
+
+    def may_miss(self, other: NodeRecord) -> bool:
+        """Whether large results of the other node may be out of reach: another place, or a folder of another host."""
+        if not (self.blobs and other.blobs):
+            return False
+        return self.blobs != other.blobs or (self.blobs.startswith("file:") and self.host != other.host)

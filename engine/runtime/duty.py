@@ -17,18 +17,26 @@ class Duty:
     """The duty of one node: `only` these runs, when it is there for some by name; else whatever is for it."""
 
     def __init__(
-        self, node: str, flows: Mapping[str, Flow[..., Any]], settings: NodeSettings, only: Iterable[int] | None
+        self,
+        node: str,
+        flows: Mapping[str, Flow[..., Any]],
+        settings: NodeSettings,
+        only: Iterable[int] | None,
+        blobs: str,
     ) -> None:
+        """`blobs` is the place of large results."""
         self.only: set[int] | None = None if only is None else set(only)
         self._node = node
         self._flows = flows
         self._settings = settings
         self._versions = tuple(flows), tuple(flow.options.version for flow in flows.values())
+        self._blobs = blobs
         self.takes = takes_of(flows, settings, named=self.only is not None)
 
     def record(self, *, started: int) -> NodeRecord:
         """How the node announces itself."""
-        return record_of(self._node, self._flows, self._settings, started=started, named=self.only is not None)
+        named = self.only is not None
+        return record_of(self._node, self._flows, self._settings, started=started, named=named, blobs=self._blobs)
 
     def take_on(self, num: int) -> None:
         """A run was started here: it is this node's to take."""
@@ -46,7 +54,13 @@ class Duty:
 
 
 def record_of(
-    node: str, flows: Mapping[str, Flow[..., Any]], settings: NodeSettings, *, started: int, named: bool
+    node: str,
+    flows: Mapping[str, Flow[..., Any]],
+    settings: NodeSettings,
+    *,
+    started: int,
+    named: bool,
+    blobs: str = "",
 ) -> NodeRecord:
     """How a node announces itself. One that is there for `named` runs alone takes no queue."""
     return NodeRecord(
@@ -60,6 +74,7 @@ def record_of(
         queues=() if named else settings.queues,
         tags=settings.tags,
         concurrency=settings.concurrency,
+        blobs=blobs,
     )
 
 

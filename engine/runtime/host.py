@@ -135,4 +135,4 @@ class Home(Host, Protocol):
         """Tell those who wait for this run's end."""
 
     def store_failed(self, record: RunRecord, error: Exception) -> None:
-        """A run had to leave memory because the store does not take its lines."""
+        """A run had to leave memory because the store does not take its lines, or a large value cannot be had."""

@@ -12,7 +12,7 @@ from hashlib import blake2b
 from typing import Any, Final, TypeVar
 
 from engine.flow import Flow
-from engine.model.errors import StoreError, UnknownRun
+from engine.model.errors import BlobError, StoreError, UnknownRun
 from engine.model.limits import Pool
 from engine.model.run import ENDED, NewRun, RunRecord, RunState
 from engine.ports.blobs import Blobs
@@ -25,7 +25,7 @@ from engine.runtime.ends import Ends
 from engine.runtime.exports import Exports
 from engine.runtime.session import Session
 from engine.runtime.slots import Slots
-from engine.runtime.stays import Stays
+from engine.runtime.stays import Stays, Stranded
 from engine.settings import NodeSettings
 
 _log = logging.getLogger("headrace.node")
@@ -34,6 +34,9 @@ T = TypeVar("T")
 
 FAREWELL: Final = 5.0
 """Seconds that work beside the runs, such as giving slots back, gets when the node stops."""
+
+BLOB_PAUSE: Final = timedelta(seconds=10)
+"""How long a run stays away whose large value could not be written or read: it is replayed each time it comes back."""
 
 ProgressListener = Callable[[int, str, float, "float | None", str], None]
 
@@ -68,7 +71,7 @@ class Hosting:
         self.attach = attach
         self.effects_forbidden = False
         self.doubts = store.doubts
-        self.duty = Duty(node_id, flows, settings, only)
+        self.duty = Duty(node_id, flows, settings, only, blobs.place)
         self.stays = Stays(settings.grace)
         self.listeners: list[ProgressListener] = []
         self.broken: asyncio.Future[Exception] | None = None
@@ -260,11 +263,18 @@ class Hosting:
     def store_failed(self, record: RunRecord, error: Exception) -> None:
         """A run had to leave memory because the store does not take its lines. What was acknowledged is safe.
 
-        It is still owned by this node: it is let go as soon as the store takes that, and goes on then.
+        It is still owned by this node: it is let go as soon as the store takes that, and goes on then. Where only a
+        large value cannot be had, it is let go after a pause, and the node has no other trouble.
         """
-        _log.error("run %s of %s stopped, the store failed: %s", record.id, record.flow, error)
-        self.stays.stranded[record.num] = record.epoch
+        alone = isinstance(error, BlobError)
+        until = self.clock.now() + (BLOB_PAUSE // timedelta(microseconds=1) * 1000 if alone else 0)
+        self.stays.stranded[record.num] = Stranded(record.epoch, until)
         self.ends.fail(record.num, error)
+        if alone:
+            told = "run %s of %s stopped for %g s: %s"
+            _log.error(told, record.id, record.flow, BLOB_PAUSE.total_seconds(), error)
+            return
+        _log.error("run %s of %s stopped, the store failed: %s", record.id, record.flow, error)
         if self.broken is not None and not self.broken.done():
             self.broken.set_result(error)
 

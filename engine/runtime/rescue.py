@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 
 from engine.model.change import Released
 from engine.model.errors import Fenced, StoreBusy, StoreFull
-from engine.model.run import ENDED
+from engine.model.run import ENDED, NodeRecord
+from engine.ports.blobs import ONE_PLACE
 from engine.runtime.hosting import Hosting
 from engine.runtime.service import bear_with
 
@@ -21,6 +22,7 @@ class Rescue:
 
     def __init__(self, node: Hosting) -> None:
         self._node = node
+        self._told: set[str] = set()
 
     async def run(self, ready: Callable[[], None]) -> None:
         """Look after the others until cancelled. Raises Fenced when they have declared this node dead, StoreError."""
@@ -45,14 +47,27 @@ class Rescue:
             await asyncio.sleep(node.settings.rescue_every.total_seconds())
 
     async def look_at_nodes(self) -> None:
-        """Which versions of its flows others have: runs of those are left to them."""
-        if self._node.duty.leave_to([node for node in await self._node.store.nodes() if node.id != self._node.id]):
+        """Which versions of its flows others have, whose runs are left to them, and where they keep large results."""
+        nodes = await self._node.store.nodes()
+        others = [node for node in nodes if node.id != self._node.id]
+        if self._node.duty.leave_to(others):
             self._node.wake.set()
+        for me in nodes:
+            if me.id == self._node.id:
+                self._warn_of([other for other in others if other.alive and me.may_miss(other)], me.blobs)
+
+    def _warn_of(self, apart: Sequence[NodeRecord], place: str) -> None:
+        told = "node %s on %s keeps large results in %s, this one in %s: each may miss those of the other. %s"
+        for other in apart:
+            if other.id not in self._told:
+                _log.warning(told, other.id, other.host, other.blobs, place, ONE_PLACE)
+        self._told = {other.id for other in apart}
 
     def _let_go(self) -> None:
-        """Release the runs that the store could not write for, now that it may be able to."""
-        for num, epoch in self._node.stays.stranded.items():
-            if num not in self._node.stays:
+        """Release the runs that were held back, now that the store may be able to write for them."""
+        now = self._node.clock.now()
+        for num, (epoch, until) in self._node.stays.stranded.items():
+            if num not in self._node.stays and until <= now:
                 self._node.commit.change(Released(num), epoch, partial(self._gone, num))
 
     def _gone(self, num: int, error: Exception | None) -> None:

@@ -5,11 +5,19 @@ from __future__ import annotations
 import asyncio
 import logging
 from datetime import timedelta
+from typing import NamedTuple
 
 from engine.model.run import Signal
 from engine.runtime.session import Session
 
 _log = logging.getLogger("headrace.node")
+
+
+class Stranded(NamedTuple):
+    """Of a run that is to be let go: its epoch, and not before when (nanoseconds of the node's clock)."""
+
+    epoch: int
+    until: int
 
 
 class Stays:
@@ -19,8 +27,8 @@ class Stays:
         """`grace`: how long a run that was called off may go on before somebody is told."""
         self.sessions: dict[int, Session] = {}
         """Runs that have arrived, by number."""
-        self.stranded: dict[int, int] = {}
-        """Runs that left while the store could not be told so, and their epochs: they are still this node's."""
+        self.stranded: dict[int, Stranded] = {}
+        """Runs that left while the store could not be told so, by number: they are still this node's."""
         self._grace = grace
         self._tasks: dict[int, asyncio.Task[None]] = {}
         self._arriving: dict[int, list[Signal]] = {}

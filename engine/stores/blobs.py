@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from typing import TYPE_CHECKING, TypeVar
-from urllib.parse import urlsplit
+from urllib.parse import urlsplit, urlunsplit
 from urllib.request import url2pathname
 
-from engine.model.errors import StoreError
+from engine.model.errors import BlobError
+from engine.ports.blobs import ONE_PLACE
 
 if TYPE_CHECKING:
     from obstore.store import ObjectStore
@@ -25,6 +26,11 @@ class ObjectBlobs:
     def __init__(self, url: str) -> None:
         self._url = url
         self._opened: ObjectStore | None = None
+
+    @property
+    def place(self) -> str:
+        parts = urlsplit(self._url)
+        return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path.rstrip("/"), "", ""))
 
     async def put(self, name: str, data: bytes) -> None:
         await self._do("write", name, lambda store: _put(store, name, data))
@@ -48,10 +54,10 @@ class ObjectBlobs:
                 self._opened = _open(self._url)
             return work(self._opened)
         except FileNotFoundError as error:
-            raise StoreError(f"there is no blob {name} in {self._url}. {_whose(self._url)}") from error
+            raise BlobError(f"there is no blob {name} in {self._url}. {_whose(self._url)}") from error
         except (BaseError, OSError, ValueError) as error:
             reason = str(error).partition("\n")[0]  # the rest is the driver's debugging output
-            raise StoreError(
+            raise BlobError(
                 f"cannot {verb} blob {name} in {self._url}: {reason}. "
                 "Check that the place exists, that it has room and that the credentials fit"
             ) from error
@@ -62,9 +68,8 @@ def _whose(url: str) -> str:
     if not url.startswith("file:"):
         return "Was it deleted there, or does HEADRACE_BLOBS name another place than when it was written?"
     return (
-        "That is a folder of this machine, and the run may have been on another one: nodes and clients on several "
-        "machines need one place for large results that all of them reach. Set HEADRACE_BLOBS to it everywhere, "
-        "s3://bucket/headrace for example, and copy what the folders hold to it"
+        "That is a folder of this machine, and the run may have been on another one. "
+        f"{ONE_PLACE}, and copy what the folders hold to it"
     )
 
 
@@ -105,6 +110,10 @@ class MemoryBlobs:
     def __init__(self) -> None:
         self._objects: dict[str, bytes] = {}
 
+    @property
+    def place(self) -> str:
+        return "memory"
+
     async def put(self, name: str, data: bytes) -> None:
         self._objects[name] = data
 
@@ -112,7 +121,7 @@ class MemoryBlobs:
         try:
             return self._objects[name]
         except KeyError as error:
-            raise StoreError(f"there is no blob {name} in memory: it was lost with its process") from error
+            raise BlobError(f"there is no blob {name} in memory: it was lost with its process") from error
 
     async def delete(self, name: str) -> None:
         self._objects.pop(name, None)

@@ -103,13 +103,14 @@ def node_of(row: Row, *, flows: Iterable[str], alive: bool) -> NodeRecord:
         tags=tuple(duty.get("tags", ())),
         concurrency=duty.get("concurrency", 0),
         lease=duty.get("lease"),
+        blobs=duty.get("blobs", ""),
     )
 
 
 def duty_of(node: NodeRecord, **more: float) -> str:
     """What a node tells of itself besides its flows, as JSON."""
     told = {"versions": node.versions, "queues": node.queues, "tags": node.tags, "concurrency": node.concurrency}
-    return json.dumps({**told, **more})
+    return json.dumps({**told, "blobs": node.blobs, **more})
 
 
 def signed(span: int) -> int:

@@ -120,3 +120,17 @@ def test_every_command_works_while_a_node_has_the_store(headrace: Headrace, node
     assert headrace("doctor", "--json").json["ok"]
     assert headrace("prune", "--older-than", "0s", "--json").json == {"pruned": 2}
     assert node.process.poll() is None
+
+
+def test_doctor_knows_nodes_that_keep_large_results_elsewhere(headrace: Headrace, node: Child) -> None:
+    def told(place: str) -> dict[str, str]:
+        checks = headrace("doctor", "--json", HEADRACE_BLOBS=place).json["checks"]
+        (check,) = [check for check in checks if check["about"] == "large results"]
+        return dict(check)
+
+    here = f"{headrace.folder.as_uri()}/state.db.blobs"
+    assert told(here) == {"about": "large results", "grade": "ok", "text": f"in {here}"}
+    apart = told((headrace.folder / "mine").as_uri())
+    assert apart["grade"] == "warn"
+    assert "/mine here, in file:///" in apart["text"]
+    assert "Set HEADRACE_BLOBS" in apart["text"]

@@ -7,7 +7,7 @@ from collections.abc import Coroutine
 from random import Random
 from typing import Any, TypeVar
 
-from engine.model.errors import StoreError
+from engine.model.errors import BlobError
 from engine.runtime.futures import resolve
 from engine.stores.blobs import MemoryBlobs
 from tests.simulation.wire import Wire, fail
@@ -29,6 +29,10 @@ class WiredBlobs:
         self._blobs = blobs
         self._outage = outage
         self._dice = dice
+
+    @property
+    def place(self) -> str:
+        return self._blobs.place
 
     async def put(self, name: str, data: bytes) -> None:
         await self._call(self._blobs.put(name, data))
@@ -52,10 +56,10 @@ class WiredBlobs:
         delay, fate = weather.slow * dice.random(), dice.random()
         if away or fate < weather.refused:
             work.close()
-            loop.outside(delay, fail, future, StoreError("the blob store cannot be reached"))
+            loop.outside(delay, fail, future, BlobError("the blob store cannot be reached"))
         elif fate < weather.refused + weather.unsure:
             loop.outside(delay * 2 * dice.random(), self._apply, work, None)
-            loop.outside(delay, fail, future, StoreError("the answer was lost"))
+            loop.outside(delay, fail, future, BlobError("the answer was lost"))
         else:
             loop.outside(delay, self._apply, work, future)
         return await future
@@ -69,6 +73,6 @@ class WiredBlobs:
         except StopIteration as stop:
             if future is not None:
                 resolve(future, stop.value)
-        except StoreError as error:
+        except BlobError as error:
             if future is not None:
                 fail(future, error)
