@@ -39,7 +39,7 @@ KINDS = [
 
 def chain(url: str, options: Options) -> Iterator[Row]:
     """One task after the other."""
-    yield from _measure(url, "chain", options.size(1_000, 300), options)
+    yield from _measure(url, "chain", options.size(5_000, 300), options)
 
 
 def fan_out(url: str, options: Options) -> Iterator[Row]:
