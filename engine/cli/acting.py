@@ -7,6 +7,7 @@ from datetime import timedelta
 from typing import Any, Final
 
 from engine.cli import console, opening, times
+from engine.cli.attend import waits
 from engine.cli.views import run_json
 from engine.client import Client
 from engine.model.errors import RunConflict, UsageError
@@ -39,11 +40,15 @@ async def send_signal(run_id: str, name: str, payload: str, store: str | None, *
     value = _payload(payload)
     async with opening.client(store) as client:
         record = await opening.find(client, run_id)
+        others = [wait for wait in await waits(client.store, record) if wait.kind == "signal"]
         await client.signal(run_id, name, value)
         record = await client.record(run_id)
         if as_json:
             console.put_json({"id": record.id, "state": record.state.value, "signal": name, "payload": value})
         console.say(f"signal {name!r} is stored for run {run_id} of {record.flow}")
+        if others and not any((wait.run, wait.name) == (run_id, name) for wait in others):
+            told = ", ".join(f"{wait.name!r}" + f" in child run {wait.run}" * (wait.run != run_id) for wait in others)
+            console.say(f"nothing waits for it now; what is waited for is {told}")
         if record.owner is None:
             await _advise_node(client, record, store)
 

@@ -56,6 +56,12 @@ def test_signal_from_another_process(headrace: Headrace, node: Child) -> None:
     assert headrace("show", "a", "--json").json["result"] == "yes"
 
 
+def test_a_signal_that_nothing_waits_for_says_what_is_waited_for(headrace: Headrace) -> None:
+    headrace("run", "flows_here.py:asks", "--id", "a", code=3)
+    assert "nothing waits for it now; what is waited for is 'answer'" in headrace("signal", "a", "anwser", '"yes"').err
+    assert "nothing waits" not in headrace("signal", "a", "answer", '"yes"').err
+
+
 def test_signal_before_the_flow_waits_is_kept(headrace: Headrace, node: Child) -> None:
     headrace("start", "flows_here.py:asks", "--id", "a", "--in", "1s")
     headrace("signal", "a", "answer", '"early"')
