@@ -32,7 +32,7 @@ class Played:
 
 def play(seed: int) -> Played:
     """Play one seed."""
-    with simulating(seed):
+    with simulating():
         schedule = Schedule(draw(seed))
         try:
             schedule.play()

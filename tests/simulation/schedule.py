@@ -100,6 +100,7 @@ class Schedule:
     def play(self) -> None:
         """From the first node to the last."""
         open_ledger(self.ledger)
+        _SECRETS.seed(self.plan.seed)
         self.server.on_news = self._spread
         self.server.on_end = self._look
         try:
@@ -396,12 +397,21 @@ class _Unwatched:
         """Nobody watched."""
 
 
+_SECRETS: Final = Secrets()
+
+
 @contextmanager
-def simulating(seed: int) -> Generator[None]:
-    """With drawn secrets, without threads that watch real time, and without the engine's log: the dying say a lot."""
+def simulating() -> Generator[None]:
+    """With drawn secrets, without threads that watch real time, and without the engine's log: the dying say a lot.
+
+    Within another one, it costs nothing.
+    """
     node, client, stay = cast("Any", node_module), cast("Any", client_module), cast("Any", execution)
+    if client.secrets is _SECRETS:
+        yield
+        return
     watch, secrets, level = node.LoopWatch, client.secrets, logging.getLogger("headrace").level
-    node.LoopWatch, client.secrets, stay.root_task = _Unwatched, Secrets(seed), _planted
+    node.LoopWatch, client.secrets, stay.root_task = _Unwatched, _SECRETS, _planted
     logging.getLogger("headrace").setLevel(logging.CRITICAL + 1)
     try:
         with warnings.catch_warnings():

@@ -1,0 +1,34 @@
+"""Portions: many schedules, one after the other, as one of several processes plays them."""
+
+from __future__ import annotations
+
+import time
+from typing import Final, NamedTuple
+
+from tests.simulation.playing import Played, play
+from tests.simulation.schedule import simulating
+
+PORTION: Final = 500
+"""Schedules that a process plays at a time."""
+
+
+class Portion(NamedTuple):
+    """Schedules that were played, the seconds of a core that they took, and what is to be said about each finding."""
+
+    schedules: int
+    busy: float
+    findings: list[str]
+
+
+def play_all(seeds: range) -> Portion:
+    """Play one seed after the other."""
+    began = time.process_time()
+    with simulating():
+        findings = [told(played) for seed in seeds if (played := play(seed)).findings]
+    return Portion(len(seeds), time.process_time() - began, findings)
+
+
+def told(played: Played) -> str:
+    """What was found in a schedule, and how to play it again."""
+    said = [f"  {finding.law}: {finding.what}" for finding in played.findings[:5]]
+    return "\n".join([f"seed {played.seed}, digest {played.digest}:", *said])
