@@ -355,15 +355,15 @@ SABOTAGES: Final = (
     Sabotage("a slot is not given back", "nothing is left behind", 100, kept_slot),
     Sabotage("a slot is taken again while it goes back", "a pool is never overdrawn", 2000, hasty_slot),
     Sabotage("a node does not look at the store", ENDS, 200, deaf),
-    Sabotage("a signal is lost when a run leaves memory", ENDS, 2000, lost_wake),
+    Sabotage("a signal is lost when a run leaves memory", ENDS, 4000, lost_wake),
     Sabotage("a signal is lost behind another", ENDS, 500, two_signals_in_one),
     Sabotage("nobody takes over from the dead", ENDS, 100, no_rescue),
-    Sabotage("results are replayed in another order", ENDS, 200, out_of_order),
+    Sabotage("results are replayed in another order", ENDS, 1000, out_of_order),
     Sabotage("a journal's last line is overlooked", "a recorded step never runs again", 200, forgetful),
     Sabotage(
         "results are seen before they are on disk", "a step starts when the one before is recorded", 200, too_early
     ),
-    Sabotage("an attempt is not announced", "what asks first is not repeated blindly", 500, unannounced),
+    Sabotage("an attempt is not announced", "what asks first is not repeated blindly", 2000, unannounced),
     Sabotage("lines are written behind lost ones", "a journal has no holes", 2000, holes),
     Sabotage("a parent does not wait for its cancelled child", "a parent outlives its children", 200, hurried_end),
     Sabotage("a node that leaves keeps its runs", ENDS, 200, leaving_kept),
@@ -382,7 +382,7 @@ SABOTAGES: Final = (
     Sabotage("a run of a rate begins when it is taken up", "a run with a rate begins at its place", 200, begun_at_once),
     Sabotage("a large result that is lost is not missed", witness.BLOBS, 1000, unkept),
     Sabotage("a parent is in its child's way", ENDS, 500, in_the_way),
-    Sabotage("cancelled twice, a step forgets its child", "a parent outlives its children", 500, told_once),
+    Sabotage("cancelled twice, a step forgets its child", "a parent outlives its children", 2000, told_once),
 )
 
 
