@@ -15,7 +15,8 @@ from tests.chaos.battle import Outcome, Plan
 from tests.chaos.script import KINDS
 
 LOG: Final = Path(__file__).with_name("log.jsonl")
-SHOWN: Final = 40
+SHOWN: Final = 20
+"""Findings of each law that are printed."""
 
 
 def text(plan: Plan, arena: Arena, outcome: Outcome) -> str:
@@ -41,8 +42,9 @@ def _lines(plan: Plan, arena: Arena, outcome: Outcome) -> Iterator[str]:
     laws = Counter(finding.law for finding in outcome.findings)
     for law, times in laws.items():
         yield f"  {law}: {times}"
-    for finding in outcome.findings[:SHOWN]:
-        yield f"  - {finding.law}: {finding.what}"
+    for law in laws:
+        for finding in [finding for finding in outcome.findings if finding.law == law][:SHOWN]:
+            yield f"  - {law}: {finding.what}"
     if outcome.findings:
         yield f"once more: make chaos SEED={plan.seed} SECONDS={plan.seconds:g} STORE={arena.name}"
 

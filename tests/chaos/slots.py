@@ -175,7 +175,9 @@ class Slot:
             return
         self._record.stopping.append((node.ended - asked) / 1e9)
         node.expected_to_die = node.expected_to_die or node.code == 0
-        if node.code:
+        if node.code == -signal.SIGUSR1:
+            node.expected_to_die = True  # it had nothing left but to end when it was asked
+        elif node.code:
             self._complain(node, f"was asked to stop and ended with code {node.code}")
             node.expected_to_die = True
 
