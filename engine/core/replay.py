@@ -61,6 +61,13 @@ class History:
     started: Entry | None = None
     wait: Entry | None = None
 
+    def begun(self, attempt: int) -> bool:
+        """Whether this attempt may have begun. One that waited for its rate again afterwards had not."""
+        started, wait = self.started, self.wait
+        if started is None or started.attempt != attempt:
+            return False
+        return wait is None or wait.attempt != attempt or wait.seq < started.seq
+
     @property
     def span(self) -> int:
         """The id of the step's span."""

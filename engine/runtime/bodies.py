@@ -18,7 +18,7 @@ from engine.runtime.step import Attempt, Step
 async def body(one: Step) -> Any:
     """The user's async function, in a context and a scope of its own."""
     before = _cancellations(one)
-    driven = Driven(one.task.fn(*one.args, **one.kwargs), context_of(one), one.suspended)
+    driven = Driven(one.task.fn(*one.args, **one.kwargs), context_of(one), one.runs)
     try:
         result = await driven
     except asyncio.CancelledError as error:
@@ -66,7 +66,7 @@ def context_of(one: Step) -> Context:
 
 
 def threaded(one: Step) -> asyncio.Future[Any]:
-    one.session.note_started(one)
+    one.runs()
     return one.session.host.in_thread(context_of(one), partial(one.task.fn, *one.args, **one.kwargs))
 
 

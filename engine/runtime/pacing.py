@@ -81,7 +81,7 @@ async def paced(one: Step, rate: Rate, place: int | None = None) -> int:
     session = one.session
     name = _name(one, rate)
     if name is None:
-        return session.host.clock.now()
+        return session.host.clock.now() if place is None else place
     return await _placed(session, rate, name, _kept(one) if place is None else place, partial(_record, one))
 
 
@@ -134,15 +134,16 @@ def _name(one: Step, rate: Rate) -> str | None:
 def _kept(one: Step) -> int | None:
     """The place that this very attempt was given, if it has not begun since."""
     history = one.session.history(one.key)
-    if history is None or history.wait is None or history.wait.attempt != one.attempt:
+    if history is None or history.wait is None or history.wait.attempt != one.attempt or history.begun(one.attempt):
         return None
-    begun = history.started is not None and history.started.seq > history.wait.seq
-    return None if begun else int(json.loads(history.wait.value))
+    one.placed = one.attempt
+    return int(json.loads(history.wait.value))
 
 
 def _record(one: Step, place: int) -> None:
     session = one.session
     session.make_room()
+    one.placed = one.attempt
     at = session.host.clock.now()
     session.add(
         one.line(

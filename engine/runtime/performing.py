@@ -154,8 +154,7 @@ async def _with_options(one: Step) -> Outcome:
         last = history.attempts[-1]
         one.attempt, one.began, wait_until = last.attempt + 1, history.attempts[0].started, retry_at(last)
     one.began = one.began or session.host.clock.now()
-    lost = history is not None and history.started is not None and history.started.attempt == one.attempt
-    if lost and options.on_unknown != "retry":
+    if history is not None and history.begun(one.attempt) and options.on_unknown != "retry":
         return await _unknown(one)
     data, value = b"", None
     while True:
@@ -210,15 +209,7 @@ async def _attempt(one: Step, place: int) -> tuple[bytes, Any]:
             await session.stored(session.host.acquire(options.pool, session.num, one.key))
             if options.rate is not None:
                 place = await paced(one, options.rate, place)  # waiting for the slot may have taken too long
-        doubts = session.host.doubts
-        while doubts is not None and doubts():
-            await session.assured()
-            if options.rate is not None:
-                place = await paced(one, options.rate, place)
-        one.attempt_began = session.host.clock.now()
-        if options.on_unknown != "retry":
-            session.note_started(one)
-            await session.on_disk()
+        await _may_begin(one, place)
         if one.task.is_async:
             result = await timed(one, body(one))
         else:
@@ -231,6 +222,29 @@ async def _attempt(one: Step, place: int) -> tuple[bytes, Any]:
     finally:
         if release is not None:
             release()
+
+
+async def _may_begin(one: Step, place: int) -> None:
+    """Return when the attempt may start: this node surely lives, the place in its rate is not long over, and the start
+    is on disk where somebody has to know of it after a crash.
+    """
+    session, options = one.session, one.task.options
+    doubts, announced_at = session.host.doubts, -1
+    while True:
+        while doubts is not None and doubts():
+            await session.assured()
+            if options.rate is not None:
+                place = await paced(one, options.rate, place)
+        if announced_at == place:
+            return
+        one.attempt_began = session.host.clock.now()
+        if options.on_unknown == "retry" and one.placed != one.attempt:
+            return
+        session.note_started(one)
+        await session.on_disk()
+        one.announced, announced_at = one.attempt, place
+        if options.rate is not None:
+            place = await paced(one, options.rate, place)  # the store may have taken too long
 
 
 def _calling(release: Callable[[], None]) -> Callable[[object], None]:

@@ -30,6 +30,7 @@ class Step:
     """One call of a task: who asks, what for, and under which names it is recorded."""
 
     __slots__ = (
+        "announced",
         "args",
         "attempt",
         "attempt_began",
@@ -37,6 +38,7 @@ class Step:
         "key",
         "kwargs",
         "me",
+        "placed",
         "scope",
         "session",
         "span",
@@ -68,6 +70,10 @@ class Step:
         self.attempt = 1
         self.began = 0
         self.attempt_began = 0
+        self.announced = 0
+        """The last attempt whose start was put on disk before it."""
+        self.placed = 0
+        """The last attempt whose place in a rate is on record: its start must be as well, or it could be used twice."""
 
     def line(
         self,
@@ -104,9 +110,10 @@ class Step:
             at=self.attempt_began, started=self.attempt_began, span=self.attempt_span, parent=self.above,
         )  # fmt: skip
 
-    def suspended(self) -> None:
-        """The body has begun to wait: from now on people can see that it runs."""
-        self.session.note_started(self)
+    def runs(self) -> None:
+        """The body has begun to wait, or runs in a thread: from now on people can see that it runs."""
+        if self.announced != self.attempt:
+            self.session.note_started(self)
 
     @property
     def above(self) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from datetime import timedelta
 
@@ -11,7 +12,10 @@ from engine import Pool, Rate, Retry, RunCancelled, RunFailed, flow, sleep, task
 from engine.cli.digest import waits_of
 from engine.model.run import RunState
 from engine.rerun import rerun
+from engine.runtime.pacing import HALF
 from tests.integration.conftest import MakeEngine
+from tests.integration.paced_work import two
+from tests.integration.process import Processes
 from tests.support.polling import until, until_state
 
 HOURLY = Rate("hourly", 2, per=timedelta(hours=1), burst=1)
@@ -276,3 +280,24 @@ async def test_a_key_that_fails_is_the_task_s_failure(make_engine: MakeEngine) -
 async def test_outside_an_engine_nothing_waits() -> None:
     assert [await rarely(name) for name in "abc"] == [*"abc"]  # the test's own time limit is an hour less
     assert calls == [*"abc"]
+
+
+def test_an_attempt_whose_node_is_killed_as_it_begins_does_not_use_its_place_twice(
+    make_engine: MakeEngine, processes: Processes
+) -> None:
+    """The other node has it back within moments, when its place would not be too old yet."""
+
+    async def start() -> None:
+        async with make_engine() as client:
+            await client.start(two.bind())
+
+    for name in ("one", "other"):
+        processes.start("a_node", "tests.integration.paced_work", name)
+    processes.wait_until(lambda: {"serving one", "serving other"} <= {*processes.ledger})
+    asyncio.run(start())
+    processes.wait_until(lambda: processes.rows("SELECT state FROM run") == [("succeeded",)])
+    began = [line.split() for line in processes.ledger if line.startswith("began")]
+    assert [number for _, number, _ in began] == ["1", "2", "2"]
+    places = processes.rows("SELECT value FROM journal WHERE kind = 'wait' ORDER BY seq")
+    assert len(places) == 2
+    assert float(began[2][2]) - float(began[1][2]) >= 1.5 - HALF / 1e9

@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from itertools import pairwise, zip_longest
 from typing import Final
 
-from engine.model.entry import STARTED
 from engine.model.limits import NORMAL, QUEUE
 from engine.model.run import RunRecord
 from engine.runtime.pacing import TAKEN_UP
@@ -101,20 +100,9 @@ def rushed(s: Schedule) -> Iterator[str]:
     for one in s.ledger.effects:
         if one.rate:
             rates.setdefault(one.rate, []).append(one)
-    known = {
-        (line.entry.run, line.entry.key, line.entry.attempt, line.entry.epoch)
-        for line in s.server.lines
-        if line.entry.kind == STARTED
-    }
     for name, starts in rates.items():
         places = iter(sorted((place - START) / 1e9 for place in s.server.witness.places[name]))
-        before: dict[tuple[str, int], Effect] = {}
         for one in sorted(starts, key=lambda one: one.at):
-            num, last = s.server.store._nums[one.run], before.get((one.idempotency, one.attempt))
-            before[one.idempotency, one.attempt] = one
-            unknown = last is not None and (num, one.key, one.attempt, last.epoch) not in known
-            if last is not None and last.at >= one.at - DELAY and unknown:
-                continue  # it has kept its place, since nobody knew that it had begun
             place = next((place for place in places if place >= one.at - DELAY - INSTANT), None)
             if place is None or place > one.at + INSTANT:
                 yield f"{one.task} of {one.run} began at {one.at:.3f} s, and its rate {name} had no place for it then"
