@@ -18,7 +18,7 @@ from engine.runtime.step import Attempt, Step
 async def body(one: Step) -> Any:
     """The user's async function, in a context and a scope of its own."""
     before = _cancellations(one)
-    driven = Driven(one.task.fn(*one.args, **one.kwargs), context_of(one), one.runs)
+    driven = Driven(one.task.fn(*one.args, **one.kwargs), _context(one), one.runs)
     try:
         result = await driven
     except asyncio.CancelledError as error:
@@ -54,20 +54,25 @@ def _refuse_own_cancellation(one: Step, before: int, error: asyncio.CancelledErr
 
 def context_of(one: Step) -> Context:
     """A context in which code, and what it logs, belongs to this attempt."""
-    session = one.session
-    span = one.attempt_span
     path = f"{one.key}{ATTEMPT_MARK}{one.attempt}"
+    span = one.attempt_span
     inner = Scope(one.scope.session, path, span=span, salt=span, body=Attempt(one.task.name, one.key, one.attempt))
     context = copy_context()
     context.run(CURRENT.set, inner)
+    return context
+
+
+def _context(one: Step) -> Context:
+    """The context of the body: the attempt's span is current in it, for spans of the user's own."""
+    session, context = one.session, context_of(one)
     if session.host.attach is not None:
-        context.run(session.host.attach, session.identity, span)
+        context.run(session.host.attach, session.identity, one.attempt_span)
     return context
 
 
 def threaded(one: Step) -> asyncio.Future[Any]:
     one.runs()
-    return one.session.host.in_thread(context_of(one), partial(one.task.fn, *one.args, **one.kwargs))
+    return one.session.host.in_thread(_context(one), partial(one.task.fn, *one.args, **one.kwargs))
 
 
 async def await_thread(one: Step, thread: asyncio.Future[Any]) -> Any:
