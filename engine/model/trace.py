@@ -33,8 +33,11 @@ def in_part(span: int, part: int) -> int:
 
 @lru_cache(1024)
 def place_of(trace: bytes, root: int, part: int) -> tuple[bytes, int]:
-    """The trace of a part, 16 bytes, and the id of the span at its root. Trace ids never begin with 0."""
+    """The trace of a part, 16 bytes, and the id of the span at its root. Trace ids never begin with 0.
+
+    `trace` and `root` are the run's: several runs share a trace, a run and its children, and no further one.
+    """
     if part == 0:
         return trace, root
-    raw = blake2b(b"%d" % part, key=trace, digest_size=24).digest()
+    raw = blake2b(b"%d %d" % (root, part), key=trace, digest_size=24).digest()
     return bytes([raw[0] | 0x10]) + raw[1:16], in_part(int.from_bytes(raw[16:], "big"), part)

@@ -175,3 +175,26 @@ async def test_a_rerun_of_a_large_run_begins_in_the_part_of_its_first_own_step(t
         assert {root.kind for root in mine} == {names.RUN, names.PART}
         spans = [span for one in traces for span in one.spans.values() if span.attributes[names.RUN_ID] == again.id]
         assert [span.name for span in spans if span.kind == names.TASK] == ["task once"]
+
+
+@flow
+async def pages(book: int, count: int) -> int:
+    return sum([await inner(1000 * book + number) for number in range(count)])
+
+
+@flow
+async def shelf(books: int) -> int:
+    return sum(await asyncio.gather(*(pages(book, 25) for book in range(books))))
+
+
+async def test_large_children_of_one_run_go_on_in_traces_of_their_own(tmp_path: Path) -> None:
+    with Receiver() as receiver:
+        telemetry = telemetry_from_environment(receiver.environment)
+        async with Engine(f"sqlite:///{tmp_path / 's.db'}", flows=[shelf, pages], telemetry=telemetry) as engine:
+            await (await engine.start(shelf.bind(3), id="s")).result()
+        traces = list(receiver.trees().values())
+        roots = [check_whole(one) for one in traces]
+        parts = [root.attributes[names.RUN_ID] for root in roots if root.kind == names.PART]
+        assert {run: parts.count(run) for run in parts} == {run: 2 for run in parts}
+        assert len({*parts}) == 3
+        assert max(len(one.spans) for one in traces if check_whole(one).kind == names.PART) < 20
