@@ -195,6 +195,8 @@ async def test_large_children_of_one_run_go_on_in_traces_of_their_own(tmp_path: 
         traces = list(receiver.trees().values())
         roots = [check_whole(one) for one in traces]
         parts = [root.attributes[names.RUN_ID] for root in roots if root.kind == names.PART]
-        assert {run: parts.count(run) for run in parts} == {run: 2 for run in parts}
         assert len({*parts}) == 3
-        assert max(len(one.spans) for one in traces if check_whole(one).kind == names.PART) < 20
+        assert min(parts.count(run) for run in parts) >= 2
+        for one, root in zip(traces, roots, strict=True):
+            if root.kind == names.PART:
+                assert {span.attributes[names.RUN_ID] for span in one.spans.values()} == {root.attributes[names.RUN_ID]}
