@@ -94,7 +94,7 @@ class Hosting:
             sends=self.attach is not None,
         )
         self._slots = Slots(self.store, self.id, freed=self.wake.set)  # a flow may have the same pool
-        self._threads = ThreadPoolExecutor(self.settings.threads, "headrace-task")
+        self._threads: ThreadPoolExecutor | None = None
 
     async def release_all(self) -> None:
         """Let all runs go, and write what they leave behind."""
@@ -109,7 +109,8 @@ class Hosting:
 
     def close(self, why: str) -> None:
         """Nothing runs here any more: threads end with what they do, and who waits for an end is told."""
-        self._threads.shutdown(wait=False, cancel_futures=True)
+        if self._threads is not None:
+            self._threads.shutdown(wait=False, cancel_futures=True)
         self.ends.stop(why)
 
     @property
@@ -162,6 +163,8 @@ class Hosting:
             listener(run, key, done, total, message)
 
     def in_thread(self, context: Context, fn: Callable[[], Any]) -> asyncio.Future[Any]:
+        if self._threads is None:  # most nodes have no task that needs one
+            self._threads = ThreadPoolExecutor(self.settings.threads, "headrace-task")
         return self._loop.run_in_executor(self._threads, context.run, fn)
 
     async def acquire(self, pool: Pool, run: int, key: str) -> None:

@@ -27,12 +27,14 @@ class Node(Hosting):
 
     def services(self) -> list[Service]:
         """What a node consists of, in the order of starting."""
+        keep = self.settings.keep
+        pruning = [] if keep is None else [Service("pruning", Pruning(self.store, self.blobs, self.clock, keep).run)]
         return [
             Service("claims", Claims(self).run),
             Service("news", self._news.run),
             Service("rescue", self._rescue.run),
             Service("exports", self.exports.run),
-            Service("pruning", Pruning(self.store, self.blobs, self.clock, self.settings.keep).run),
+            *pruning,
             Service("time", self.clock.keep),
         ]
 

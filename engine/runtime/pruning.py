@@ -26,18 +26,21 @@ AGAIN: Final = 60.0
 
 
 class Pruning:
-    """A service of a node. What it cannot do now it does later: history that stays longer harms nobody."""
+    """A service of a node that does not keep history for ever.
 
-    def __init__(self, store: Store, blobs: Blobs, clock: Clock, keep: timedelta | None) -> None:
+    What it cannot do now it does later: history that stays longer harms nobody.
+    """
+
+    def __init__(self, store: Store, blobs: Blobs, clock: Clock, keep: timedelta) -> None:
         self._store = store
         self._blobs = blobs
         self._clock = clock
         self._keep = keep
 
     async def run(self, ready: Callable[[], None]) -> None:
-        """Prune until cancelled; at once over when history is kept for ever."""
+        """Prune until cancelled."""
         ready()
-        while self._keep is not None:
+        while True:
             try:
                 count = await self._batch(self._clock.now() - int(self._keep / timedelta(microseconds=1)) * 1000)
             except StoreError as error:
