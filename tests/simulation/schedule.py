@@ -318,7 +318,8 @@ class Schedule:
         """Let everything settle, look what is left, and stop the nodes in good order."""
         self._closing = True
         self._clear_up()
-        await asyncio.sleep(max(self.loop.time(), *self.back.values(), 0.0) - self.loop.time() + SETTLED)
+        last = [machine.wire.told_until for machine in self.machines]
+        await asyncio.sleep(max(self.loop.time(), *self.back.values(), *last) - self.loop.time() + SETTLED)
         alive = [machine for machine in self.machines if not machine.process.dead]
         if not self.stuck:
             self._look_for_leaks(alive)

@@ -54,6 +54,7 @@ class Wire:
         self.immediate = immediate
         self._echo = echo
         self.cut_until = 0.0
+        self.told_until = 0.0  # no answer to what was asked so far comes later
         self.fuse: int | None = None
         self._server = server
         self._dice = dice
@@ -93,6 +94,7 @@ class Wire:
         there = max(loop.time(), self.cut_until) + weather.slow * dice.random()
         back = weather.slow * dice.random()
         fate = dice.random()
+        self.told_until = max(self.told_until, there + back * 2)
         if fate < weather.refused + weather.unsure:
             self._server.note("trouble", self.process.name, name, fate < weather.refused)
         if fate < weather.refused:
@@ -162,6 +164,7 @@ class Wire:
         back = 0.0 if calm else weather.slow * dice.random()
         fate = 1.0 if calm else dice.random()
         self._busy_until = there + back
+        self.told_until = max(self.told_until, there + back * 4)
         if fate < weather.refused + weather.unsure:
             self._server.note("trouble", self.process.name, "write", fate < weather.refused)
             self._server.refusals.append(Refusal(there + back * (1 if fate < weather.refused else 2), batch))
