@@ -270,7 +270,7 @@ class Hosting:
         large value cannot be had, it is let go after a pause, and the node has no other trouble.
         """
         alone = isinstance(error, BlobError)
-        until = self.clock.now() + (BLOB_PAUSE // timedelta(microseconds=1) * 1000 if alone else 0)
+        until = self._loop.time() + (BLOB_PAUSE.total_seconds() if alone else 0.0)
         self.stays.stranded[record.num] = Stranded(record.epoch, until)
         self.ends.fail(record.num, error)
         if alone:

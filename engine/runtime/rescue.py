@@ -65,7 +65,7 @@ class Rescue:
 
     def _let_go(self) -> None:
         """Release the runs that were held back, now that the store may be able to write for them."""
-        now = self._node.clock.now()
+        now = asyncio.get_running_loop().time()
         for num, (epoch, until) in self._node.stays.stranded.items():
             if num not in self._node.stays and until <= now:
                 self._node.commit.change(Released(num), epoch, partial(self._gone, num))

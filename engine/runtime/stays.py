@@ -14,10 +14,10 @@ _log = logging.getLogger("headrace.node")
 
 
 class Stranded(NamedTuple):
-    """Of a run that is to be let go: its epoch, and not before when (nanoseconds of the node's clock)."""
+    """Of a run that is to be let go: its epoch, and not before when, by the loop's time, which nobody sets."""
 
     epoch: int
-    until: int
+    until: float
 
 
 class Stays:

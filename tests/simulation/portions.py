@@ -38,7 +38,7 @@ def play_all(seeds: range) -> Portion:
 
 @contextmanager
 def _swept() -> Generator[None]:
-    """Garbage is collected when asked for, and not looked for in what survived that, which is code and what it keeps."""
+    """Garbage is collected when asked for, and not looked for in what survived that: code, and what it keeps."""
     gc.disable()
     try:
         yield
