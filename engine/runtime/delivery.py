@@ -54,6 +54,7 @@ class Delivery:
         self._quiet = 0
         self._restless = 0
         self._grace: asyncio.TimerHandle | None = None
+        self._closed = False
         self._at_rest = False
         self.on_open: list[Callable[[], None]] = []
 
@@ -163,6 +164,7 @@ class Delivery:
         self._turns.clear()
         self._newcomers.clear()
         self._reactions.clear()
+        self._closed = True  # what is left of the record is not handed to anybody, and no timer waits for it
         if self._grace is not None:
             self._grace.cancel()
             self._grace = None
@@ -174,7 +176,7 @@ class Delivery:
 
     def _pass(self) -> None:
         self._passing = False
-        if not self.pending and not self._reactions:
+        if self._closed or (not self.pending and not self._reactions):
             return
         if self._stirring():
             self._quiet = 0
