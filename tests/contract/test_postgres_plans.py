@@ -8,11 +8,13 @@ from collections.abc import AsyncIterator, Iterator
 import pytest
 import pytest_asyncio
 
+from engine.model.run import RunState
 from engine.stores.postgres import PostgresStore
 from engine.stores.postgres.address import Address
 from engine.stores.postgres.connect import Connection, Door
 from engine.stores.postgres.statements import statement
 from tests.contract.conftest import opened
+from tests.support.polling import until
 from tests.support.postgres import schema_of_its_own
 
 HISTORY = """\
@@ -36,27 +38,39 @@ SELECT n % 2000 + 1, 1, 'INFO', '', '', '', 1, 1, n, 1 FROM generate_series(1, 1
 ANALYZE headrace.run; ANALYZE headrace.journal; ANALYZE headrace.signal; ANALYZE headrace.log"""
 
 
+RARE = 20
+"""Runs of the history that are queued, of 21,000."""
+
+
+@pytest.fixture(scope="module", params=["full", "empty"])
+def store(postgres_url: str, request: pytest.FixtureRequest) -> Iterator[str]:
+    """A store with a history, and one that has none: plans are kept, so those of the first day must do for all."""
+    with schema_of_its_own(postgres_url) as url:
+        asyncio.run(_filled(url, HISTORY if request.param == "full" else ""))
+        yield url
+
+
 @pytest.fixture(scope="module")
 def full(postgres_url: str) -> Iterator[str]:
     """A store with a history."""
     with schema_of_its_own(postgres_url) as url:
-        asyncio.run(_fill(url))
+        asyncio.run(_filled(url, HISTORY))
         yield url
 
 
-async def _fill(url: str) -> None:
+async def _filled(url: str, history: str) -> None:
     async with opened(PostgresStore(url)):
         pass
-    address = Address.parse(url)
-    connection = await Door(address, "a test").connect()
-    await connection.execute(address.sql(HISTORY))
-    await connection.close()
+    if history:
+        address = Address.parse(url)
+        connection = await Door(address, "a test").connect()
+        await connection.execute(address.sql(history))
+        await connection.close()
 
 
 @pytest_asyncio.fixture
-async def connection(full: str) -> AsyncIterator[Connection]:
-    connection = await Door(Address.parse(full), "a test").connect()
-    await connection.execute("SET plan_cache_mode = force_generic_plan")
+async def connection(store: str) -> AsyncIterator[Connection]:
+    connection = await Door(Address.parse(store), "a test").connect()
     yield connection
     await connection.close()
 
@@ -110,12 +124,34 @@ ENTRY = "1, 1, 1, '', '', '', '', 1, 1, 1, 1, 1, '', '', NULL, 1"
         ("find_unused_blobs", "'{x}'", "run_by_blob"),
     ],
 )
-async def test_an_index_serves(connection: Connection, full: str, name: str, values: str, index: str) -> None:
+async def test_an_index_serves(connection: Connection, store: str, name: str, values: str, index: str) -> None:
     if values:
-        found = await plan(connection, full, name, values)
+        found = await plan(connection, store, name, values)
     else:
-        rows = await connection.fetch(f"EXPLAIN {Address.parse(full).sql(statement(name))}")
+        rows = await connection.fetch(f"EXPLAIN {Address.parse(store).sql(statement(name))}")
         found = "\n".join(row[0] for row in rows)
     assert index in found
     # A node's row, and tables of a handful of rows, may be read whole.
     assert [line for line in found.splitlines() if "Seq Scan" in line and " on node" not in line] == []
+
+
+async def test_a_list_of_what_is_rare_reads_only_that(full: str) -> None:
+    reader = await Door(Address.parse(full), "a test").connect()
+
+    async def read() -> int:
+        """Entries of indexes of runs that were read so far, by connections that have ended."""
+        sql = "SELECT sum(idx_tup_read)::bigint FROM pg_stat_user_indexes WHERE relname = 'run' AND schemaname = $1"
+        number: int = await reader.fetchval(sql, Address.parse(full).schema)
+        return number
+
+    async def told() -> bool:
+        return await read() - before >= RARE
+
+    try:
+        before = await read()
+        async with opened(PostgresStore(full)) as store:
+            assert len(await store.list_runs(states=[RunState.QUEUED])) == RARE
+        await until(told)
+        assert await read() - before < 50 * RARE
+    finally:
+        await reader.close()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from typing import Final
 
 from engine.model.run import LogLine, RunRecord, RunState
 from engine.stores.postgres.connect import Connection, Row
@@ -16,6 +17,8 @@ LIST_LOGS = statement("list_logs")
 FIND_PRUNABLE = statement("find_prunable")
 LIST_BLOBS = statement("list_blobs")
 FIND_UNUSED_BLOBS = statement("find_unused_blobs")
+PLANNED_ANEW: Final = "SET LOCAL plan_cache_mode = force_custom_plan"
+"""Which index serves a list depends on how many runs are in the state, or of the flow, that it is of."""
 DELETE_OF_RUNS = [
     statement(name)
     for name in ("delete_tags", "clear_journals", "delete_signals", "delete_logs", "delete_slots", "delete_runs")
@@ -34,7 +37,8 @@ class PostgresHistory(Part):
         before: int | None = None,
         limit: int = 50,
     ) -> Sequence[RunRecord]:
-        async def work(connection: Connection) -> list[RunRecord]:
+        async def work(connection: Connection, _: bool) -> list[RunRecord]:
+            await connection.execute(PLANNED_ANEW)
             rows: list[Row] = []
             # A query per state: each is read off an index in order, and stops at its limit.
             for state in frozenset(states) or (None,):
@@ -43,9 +47,7 @@ class PostgresHistory(Part):
             rows.sort(key=lambda row: -row["num"])
             return [to_run(row) for row in rows[:limit]]
 
-        if self._db.door.pooled or len(frozenset(states)) < 2:
-            return await self._db.query(work)
-        return await self._db.transact(lambda connection, _: work(connection))
+        return await self._db.transact(work)
 
     async def unfinished(self, *, flow: str | None = None) -> Sequence[RunRecord]:
         async def work(connection: Connection) -> list[RunRecord]:
