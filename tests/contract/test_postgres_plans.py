@@ -122,6 +122,8 @@ ENTRY = "1, 1, 1, '', '', '', '', 1, 1, 1, 1, 1, '', '', NULL, 1"
         ("count_runs", "", "run_by_state"),
         ("find_prunable", "1, 1", "run_by_end"),
         ("find_unused_blobs", "'{x}'", "run_by_blob"),
+        ("list_nodes", "", "node"),
+        ("find_expired", "'{x}', '1 s'", "node"),
     ],
 )
 async def test_an_index_serves(connection: Connection, store: str, name: str, values: str, index: str) -> None:
@@ -131,6 +133,7 @@ async def test_an_index_serves(connection: Connection, store: str, name: str, va
         rows = await connection.fetch(f"EXPLAIN {Address.parse(store).sql(statement(name))}")
         found = "\n".join(row[0] for row in rows)
     assert index in found
+    assert "JIT" not in found
     # A node's row, and tables of a handful of rows, may be read whole.
     assert [line for line in found.splitlines() if "Seq Scan" in line and " on node" not in line] == []
 
