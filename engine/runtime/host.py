@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Coroutine
 from contextvars import Context
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol
 
 from engine.model.limits import Pool
 from engine.model.run import NewRun, RunRecord
@@ -12,9 +13,6 @@ from engine.ports.clock import Clock
 from engine.ports.store import Store
 from engine.ports.telemetry import Recorder, RunIdentity, Telemetry
 from engine.runtime.commit import GroupCommit
-
-if TYPE_CHECKING:
-    import asyncio
 
 
 class Host(Protocol):

@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from engine.core.failure import describe, encode
 from engine.model.errors import UsageError
 from engine.model.run import ENDED, NewRun, RunRecord, RunState
-
-if TYPE_CHECKING:
-    from engine.runtime.recalling import Recalling
+from engine.runtime.recalling import Recalling
 
 
 async def refused(session: Recalling, child: NewRun) -> bytes | None:

@@ -8,14 +8,12 @@ import threading
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
-from typing import TYPE_CHECKING, Final, cast
+from typing import Final, cast
 
 from engine.context import CURRENT
 from engine.model.run import LogLine
 from engine.ports.telemetry import RunIdentity
-
-if TYPE_CHECKING:
-    from engine.runtime.session import Session
+from engine.runtime.session import Session
 
 LINE_LIMIT: Final = 16_384
 """Characters of one line that are kept."""
