@@ -75,7 +75,7 @@ async def rehearse(store: Store, record: RunRecord, flow: Flow[..., Any], *, blo
         return _judge(session, root, stage.reached.done(), verdict)
     finally:
         session.close(Closing.UNWINDING, None)
-        for task in scoping.tasks_of(session, loop):
+        for task in session.tasks.of(loop):
             task.cancel()
         with contextlib.suppress(asyncio.CancelledError, Exception):
             await root

@@ -23,7 +23,7 @@ from engine.runtime.futures import both, outwait, resolve, waker
 from engine.runtime.host import Home
 from engine.runtime.performing import INLINE
 from engine.runtime.recording import Closing
-from engine.runtime.scoping import root_task, tasks_of
+from engine.runtime.scoping import root_task
 from engine.runtime.session import Session, root_scope
 from engine.runtime.unsent import unsent
 from engine.task import Task, TaskOptions
@@ -305,7 +305,7 @@ async def _leftovers(session: Session) -> None:
     delivery = session.delivery
     if session.closing is None and not (delivery.asked or delivery.unstarted or len(delivery.tasks) > 1):
         return
-    left = tasks_of(session, session.loop) if session.branched else []
+    left = session.tasks.of(session.loop) if session.branched else []
     if not left:
         return
     for task in left:

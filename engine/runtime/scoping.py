@@ -7,12 +7,13 @@ from collections.abc import Callable, Coroutine
 from contextvars import copy_context
 from inspect import CORO_CREATED, getcoroutinestate, iscoroutine
 from types import CodeType
-from typing import Any, Final
-from weakref import WeakKeyDictionary
+from typing import Any, Final, Protocol
+from weakref import WeakKeyDictionary, ref
 
 from engine.context import CURRENT, RunScope
 from engine.core.canonical import canonical, digest
 from engine.model.errors import NotKeyable
+from engine.runtime.delivery import Delivery
 
 Factory = Callable[..., "asyncio.Future[Any]"]
 
@@ -30,6 +31,52 @@ _users: Final[WeakKeyDictionary[asyncio.AbstractEventLoop, int]] = WeakKeyDictio
 """How many nodes need the factory of a loop: a program may embed several engines."""
 
 
+class Tasks:
+    """The asyncio tasks of one run that are still there, wherever in it they were created, and not kept by this."""
+
+    __slots__ = ("_forget", "_refs")
+
+    def __init__(self) -> None:
+        self._refs: set[ref[ScopedTask]] = set()
+        self._forget = self._refs.discard  # called by the interpreter itself, as cheap as it gets
+
+    def add(self, task: ScopedTask) -> None:
+        self._refs.add(ref(task, self._forget))
+
+    def of(self, loop: asyncio.AbstractEventLoop) -> list[asyncio.Task[Any]]:
+        """Those of this loop that have not ended."""
+        there = [task for each in list(self._refs) if (task := each()) is not None]
+        return [task for task in there if not task.done() and task.get_loop() is loop]
+
+
+class Branching(Protocol):
+    """A run in memory, as the factory sees it."""
+
+    branched: bool
+    """Whether it has created a task but its own."""
+
+    @property
+    def ended(self) -> bool:
+        """Whether it is out of memory: what its code creates from then on is not its own."""
+        ...
+
+    @property
+    def tasks(self) -> Tasks:
+        """Where its tasks are noted."""
+        ...
+
+    @property
+    def delivery(self) -> Delivery:
+        """Who counts the steps that have not asked yet."""
+        ...
+
+    def branch_created(self, task: asyncio.Task[Any]) -> None:
+        """The flow itself has a branch more."""
+
+    def never_asked(self, _: object) -> None:
+        """A step was cancelled before it began, and has ended."""
+
+
 class ScopedTask(asyncio.Task[Any]):
     """A task that hashes by its place in the flow: sets of tasks (`done.pop()`) have the same order on replay.
 
@@ -43,7 +90,7 @@ class ScopedTask(asyncio.Task[Any]):
         coro: Coroutine[Any, Any, Any],
         *,
         place: int,
-        session: Any,  # a Session, which this module must not import; see `runtime/session.py`
+        session: Branching,
         counted: bool = False,
         **options: Any,
     ) -> None:
@@ -51,6 +98,7 @@ class ScopedTask(asyncio.Task[Any]):
         self._counted = counted
         self._place = place  # first, because asyncio puts the task into a weak set while initialising it
         super().__init__(coro, **options)
+        session.tasks.add(self)
 
     def __hash__(self) -> int:
         return self._place
@@ -91,7 +139,8 @@ def _factory(previous: Factory | None) -> Factory:
         scope = CURRENT.get() if context is None else context.get(CURRENT)
         if scope is None:
             return asyncio.Task(coro, loop=loop, **options) if previous is None else previous(loop, coro, **options)
-        session: Any = scope.session
+        here: Any = scope.session  # of the code in the run it is a Session, as `context` has it
+        session: Branching = here
         if session.ended:
             return asyncio.Task(coro, loop=loop, **options) if previous is None else previous(loop, coro, **options)
         step = getattr(coro, "cr_code", None) in STEP_CODES
@@ -103,12 +152,16 @@ def _factory(previous: Factory | None) -> Factory:
             context = context.copy() if context is not None else copy_context()
             context.run(CURRENT.set, branch)
             options["context"] = context
-        options.pop("eager_start", None)  # a branch must not run before its creator has gone on
+        if "eager_start" in options:  # a branch must not run before its creator has gone on
+            del options["eager_start"]  # noqa: RUF051 - each task passes here, and next to none has it
         session.branched = True
         own = scope.body is None
         task = ScopedTask(coro, place=place, session=session, counted=own and step, loop=loop, **options)
         if own:
-            session.branch_created(task, step=step)
+            if step:
+                session.delivery.unstarted += 1
+            else:
+                session.branch_created(task)
         return task
 
     create.headrace = True  # type: ignore[attr-defined]
@@ -155,9 +208,5 @@ def root_task(
     """The asyncio task of a flow's own body, in a context where the scope is set."""
     context = copy_context()
     context.run(CURRENT.set, scope)
-    return ScopedTask(coro, place=scope.salt, session=scope.session, loop=loop, name=name, context=context)
-
-
-def tasks_of(session: object, loop: asyncio.AbstractEventLoop) -> list[asyncio.Task[Any]]:
-    """All asyncio tasks of a run that have not ended, wherever in it they were created."""
-    return [task for task in asyncio.all_tasks(loop) if isinstance(task, ScopedTask) and task.session is session]
+    session: Any = scope.session
+    return ScopedTask(coro, place=scope.salt, session=session, loop=loop, name=name, context=context)

@@ -7,7 +7,7 @@ from collections.abc import Callable, Coroutine, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from datetime import UTC, datetime, timedelta
 from threading import get_ident
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 from engine.context import RunScope
 from engine.core.canonical import digest
@@ -21,6 +21,7 @@ from engine.runtime import childruns, deadlines, performing, waiting
 from engine.runtime.host import Host
 from engine.runtime.recalling import Recalling
 from engine.runtime.recording import Closing
+from engine.runtime.scoping import Tasks
 from engine.task import Task
 
 T = TypeVar("T")
@@ -34,6 +35,8 @@ class Session(Recalling):
     ) -> None:
         super().__init__(host, record, flow, journal)
         self.branched = False
+        self.ended = False
+        self.tasks: Final = Tasks()
         self.cancelling = False
         self.cancel_reason: str | None = None
         self.called_off = record.cancel
@@ -184,16 +187,13 @@ class Session(Recalling):
         deadlines.cancellation(self, reason, name)
         return True
 
-    @property
-    def ended(self) -> bool:
-        return self.closing is Closing.ENDED
+    def end(self) -> None:
+        super().end()
+        self.ended = True
 
-    def branch_created(self, task: asyncio.Task[Any], *, step: bool) -> None:
-        if step:
-            self.delivery.unstarted += 1
-        else:
-            self.delivery.tasks.add(task)
-            task.add_done_callback(self.delivery.tasks.discard)
+    def branch_created(self, task: asyncio.Task[Any]) -> None:
+        self.delivery.tasks.add(task)
+        task.add_done_callback(self.delivery.tasks.discard)
 
     def never_asked(self, _: object) -> None:
         """A step was cancelled before it began, and has ended."""
