@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, Final
 
 from engine.core.keys import key_text
 from engine.flow import Call
 from engine.model.limits import AGEING, NORMAL, QUEUE, Key, Rate, checked_name, checked_priority, rank
 from engine.model.run import NewRun, RunRecord
+
+ASKED_FOR: Final = "asked for: "
+"""Before the name of a flow's rate: the line that says when a run of it that is made now shall be due. In the line of
+that name itself each run takes a place once more when it is taken up, in one line with the attempts of that rate, since
+many of the places it was made with may lie behind by then.
+"""
 
 
 def admitted(

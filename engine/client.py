@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import Any, Generic, TypeVar
 
 from engine import codeprint
-from engine.admission import admitted, rate_of
+from engine.admission import ASKED_FOR, admitted, rate_of
 from engine.core.codec import Codec
 from engine.core.failure import Failure, decode
 from engine.flow import Call
@@ -164,7 +164,7 @@ class Client:
         if rate is None or await self.store.find(new.id) is not None:
             return new
         interval, burst = rate[0].interval, rate[0].at_once
-        delay = await self.store.reserve(rate[1], interval=interval, burst=burst, now=new.created)
+        delay = await self.store.reserve(f"{ASKED_FOR}{rate[1]}", interval=interval, burst=burst, now=new.created)
         return new._replace(due=max(new.due, self.now() + delay)) if delay else new
 
     async def _tell_node(self, record: RunRecord) -> None:

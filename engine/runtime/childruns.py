@@ -7,7 +7,7 @@ from functools import partial
 from typing import Any, TypeVar
 
 from engine import codeprint
-from engine.admission import admitted, rate_of
+from engine.admission import ASKED_FOR, admitted, rate_of
 from engine.context import RunScope
 from engine.core.canonical import digest
 from engine.core.failure import decode, describe, encode, rebuild
@@ -83,7 +83,7 @@ async def _in_time(session: Recalling, new: NewRun, call: Call[Any]) -> NewRun:
     if rate is None:
         return new
     interval, burst = rate[0].interval, rate[0].at_once
-    delay = await session.stored(session.host.reserve(rate[1], interval=interval, burst=burst))
+    delay = await session.stored(session.host.reserve(f"{ASKED_FOR}{rate[1]}", interval=interval, burst=burst))
     return new._replace(due=session.host.clock.now() + delay) if delay else new
 
 

@@ -28,11 +28,6 @@ HALF: Final = LATE // 2
 pass between the place, counted from the answer, and the start.
 """
 
-TAKEN_UP: Final = "taken up: "
-"""Before the name of a flow's rate: the line of runs that a node has taken up. In the line of that name itself stand
-those that were asked for; many of their places may lie behind when somebody comes to take them up.
-"""
-
 
 async def until(session: Recalling, when: int) -> None:
     """Wait for a time that is on record; the run may leave memory meanwhile."""
@@ -67,7 +62,7 @@ async def begun(session: Recalling) -> int | None:
     session.performing += 1
     try:
         record, again = partial(_record_start, session), known is not None
-        return await _placed(session, rate, f"{TAKEN_UP}{name}", known, record, at_once_too=again)
+        return await _placed(session, rate, name, known, record, at_once_too=again)
     finally:
         session.performing -= 1
 

@@ -83,6 +83,26 @@ async def steady(n: int) -> int:
     return n
 
 
+SHARED = Rate("shared", 50, per=timedelta(seconds=1), burst=1)
+
+
+@flow(rate=SHARED)
+async def one_start(n: int) -> int:
+    begun.append(time.monotonic())
+    return n
+
+
+@task(rate=SHARED)
+async def one_attempt(n: int) -> int:
+    begun.append(time.monotonic())
+    return n
+
+
+@flow
+async def attempts(count: int) -> list[int]:
+    return await one_attempt.map(range(count), concurrency=count)
+
+
 @pytest_asyncio.fixture
 async def engine(place: Place) -> AsyncIterator[Engine]:
     async with Engine(place.store, flows=FLOWS) as engine:
@@ -135,3 +155,17 @@ async def test_runs_whose_places_lie_behind_begin_one_after_the_other(place: Pla
         async with asyncio.timeout(SOON):
             assert [await (await one.get(run.id)).result() for run in runs] == [*range(15)]
     assert max(begun) - before >= 14 / 50 * 0.97
+
+
+async def test_runs_and_attempts_of_one_rate_share_its_places_after_a_stop(place: Place) -> None:
+    """The places of the runs lie behind: they take others, in the line in which the attempts are."""
+    async with Engine(place.store) as nobody:
+        runs = [await nobody.start(one_start.bind(n)) for n in range(15)]
+        last = max([(await run.record()).wake_at or 0 for run in runs])
+        await until(lambda: nobody.now() > last)
+    before = time.monotonic()
+    async with Engine(place.another(), flows=[one_start, attempts]) as engine, asyncio.timeout(SOON):
+        many = await engine.start(attempts.bind(15))
+        assert [await (await engine.get(run.id)).result() for run in runs] == [*range(15)]
+        assert await many.result() == [*range(15)]
+    assert max(begun) - before >= 29 / 50 * 0.97

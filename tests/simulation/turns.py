@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from itertools import pairwise, zip_longest
 from typing import Final
 
+from engine.admission import ASKED_FOR
 from engine.model.limits import NORMAL, QUEUE
 from engine.model.run import RunRecord
-from engine.runtime.pacing import TAKEN_UP
 from tests.simulation import expected
 from tests.simulation.ledger import Effect
 from tests.simulation.limited import CALLS, STARTS
@@ -81,7 +81,7 @@ def replaced(s: Schedule) -> Iterator[str]:
 def spread(s: Schedule) -> Iterator[str]:
     """More places of a rate in a stretch of its time than it allows."""
     for name, places in s.server.witness.places.items():
-        rate = RATES[name.removeprefix(TAKEN_UP).partition(":")[0]]
+        rate = RATES[name.removeprefix(ASKED_FOR).partition(":")[0]]
         per = int(rate.per.total_seconds() * 1e9)
         line = sorted(places)
         for first, last in zip(line, line[rate.limit :], strict=False):
@@ -114,7 +114,7 @@ def early(s: Schedule) -> Iterator[str]:
     if s.plan.jumps:
         return
     due = {row.record.num: row.record for row in s.server.store._rows.values() if row.record.flow == "metered"}
-    places = sorted(s.server.witness.places.get(STARTS.name, ()))
+    places = sorted(s.server.witness.places.get(f"{ASKED_FOR}{STARTS.name}", ()))
     first: dict[int, float] = {}
     for claim in s.server.claims:
         if claim.num in due:
@@ -130,7 +130,7 @@ def unasked(s: Schedule) -> Iterator[str]:
     if s.plan.jumps:
         return
     metered = {row.record.id for row in s.server.store._rows.values() if row.record.flow == "metered"}
-    places = sorted(s.server.witness.places.get(f"{TAKEN_UP}{STARTS.name}", ()))
+    places = sorted(s.server.witness.places.get(STARTS.name, ()))
     first: dict[str, float] = {}
     for one in s.ledger.effects:
         if one.run in metered:
