@@ -12,8 +12,9 @@ from engine.stores.postgres.errors import is_theirs
 from engine.stores.postgres.store import PostgresStore
 from engine.stores.sqlite.store import SQLiteStore
 from tests.chaos.sight import PostgresWindow, SQLiteWindow, Window
+from tests.support import relay
 from tests.support.postgres import Server
-from tests.support.proxy import Proxy, proxied
+from tests.support.proxy import Proxy
 
 LEASE: Final = 2.0
 
@@ -74,7 +75,7 @@ class PostgresArena:
     async def open(self) -> None:
         await asyncio.to_thread(self._server.start)
         for slot in range(-1, self._slots):
-            self._proxies[slot] = await self._stack.enter_async_context(proxied(self._server.port))
+            self._proxies[slot] = await self._stack.enter_async_context(relay.opened(Proxy(self._server.port)))
 
     def url(self, slot: int) -> str:
         port = self._proxies[slot].port

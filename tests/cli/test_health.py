@@ -20,8 +20,9 @@ from engine.model.errors import UsageError
 from engine.stores.blobs import MemoryBlobs
 from engine.stores.postgres import PostgresStore
 from tests.cli.conftest import Headrace
+from tests.support import relay
 from tests.support.polling import until
-from tests.support.proxy import proxied
+from tests.support.proxy import Proxy
 
 
 @flow
@@ -81,8 +82,8 @@ async def test_a_node_that_was_declared_dead_is_not_ready(engine: Engine) -> Non
 async def test_a_node_whose_store_is_out_of_reach_is_not_ready(url: str) -> None:
     address = urlsplit(url)
     assert address.port is not None
-    async with proxied(address.port) as proxy:
-        store = PostgresStore(url.replace(f":{address.port}/", f":{proxy.port}/"))
+    async with relay.opened(Proxy(address.port)) as proxy:
+        store = PostgresStore(proxy.url(url))
         async with Engine(store, flows=[idle], blobs=MemoryBlobs()) as engine, Health(engine, "0") as health:
             health.phase = "ready"
             assert (await asked(health, "/readyz")).status_code == 200

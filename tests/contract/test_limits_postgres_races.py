@@ -12,7 +12,6 @@ from engine.ports.store import Store
 from engine.stores.postgres import PostgresStore
 from engine.stores.postgres.address import Address
 from engine.stores.postgres.connect import Connection, Door
-from engine.stores.postgres.statements import statement
 from tests.contract.conftest import opened
 from tests.contract.harness import claimed, new_run, write_as
 from tests.support import postgres
@@ -64,7 +63,7 @@ async def test_who_comes_while_the_last_one_ends_has_its_turn(url: str) -> None:
 async def test_an_end_sees_who_has_just_come(url: str) -> None:
     async with opened(PostgresStore(url)) as store:
         first = await claimed(store, "a", lane="x")
-        share = statement("share_head").replace("$1", str(first.num))
+        share = f"SELECT 1 FROM headrace.run WHERE num = {first.num} FOR SHARE"
         async with in_the_middle(url, share, BEGUN) as coming:
             over = Ended(first.num, RunState.SUCCEEDED, b"1", None, None, 300)
             ending = asyncio.ensure_future(write_as(store, first, over))

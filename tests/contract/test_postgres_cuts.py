@@ -15,23 +15,22 @@ from engine.ports.store import Store
 from engine.stores.postgres import PostgresStore
 from tests.contract.conftest import opened
 from tests.contract.harness import claimed, entry, found, log, new_run, node, write_as
-from tests.support.proxy import Cut, Proxy, proxied
+from tests.support import relay
+from tests.support.proxy import Cut, Proxy
 
 CUTS: list[Cut] = ["request", "answer"]
 
 
 @pytest_asyncio.fixture
 async def proxy(url: str) -> AsyncIterator[Proxy]:
-    async with proxied(urlsplit(url).port or 5432) as proxy:
+    async with relay.opened(Proxy(urlsplit(url).port or 5432)) as proxy:
         yield proxy
 
 
 @pytest_asyncio.fixture
 async def store(url: str, proxy: Proxy) -> AsyncIterator[Store]:
     """The store, reached through the proxy."""
-    parts = urlsplit(url)
-    through = parts._replace(netloc=parts.netloc.replace(f":{parts.port}", f":{proxy.port}")).geturl()
-    async with opened(PostgresStore(through)) as store:
+    async with opened(PostgresStore(proxy.url(url))) as store:
         yield store
 
 

@@ -18,8 +18,10 @@ from engine.ports.store import Store
 from engine.stores.postgres import PostgresStore
 from tests.contract.conftest import opened
 from tests.contract.harness import claimed, entry, log, new_run, node, write_as
-from tests.support.freezer import Freezer, freezer
+from tests.support import relay
+from tests.support.freezer import Freezer
 from tests.support.pooler import pooler
+from tests.support.postgres import let_expire
 
 SLOTS = 100
 SOON = 2.0
@@ -37,16 +39,14 @@ def way(request: pytest.FixtureRequest, url: str) -> Iterator[str]:
 
 @pytest_asyncio.fixture
 async def cold(way: str) -> AsyncIterator[Freezer]:
-    async with freezer(urlsplit(way).port or 5432) as cold:
+    async with relay.opened(Freezer(urlsplit(way).port or 5432)) as cold:
         yield cold
 
 
 @pytest_asyncio.fixture
 async def stiff(way: str, cold: Freezer) -> AsyncIterator[Store]:
     """The store as a process has it that will be frozen."""
-    parts = urlsplit(way)
-    through = parts._replace(netloc=parts.netloc.replace(f":{parts.port}", f":{cold.port}")).geturl()
-    async with opened(PostgresStore(through)) as store:
+    async with opened(PostgresStore(cold.url(way))) as store:
         await store.join(node("stiff"))
         yield store
 
@@ -100,7 +100,7 @@ async def test_runs_are_claimed_while_another_process_is_frozen(cold: Freezer, s
     assert len(await nimble.holders()) == 2 * frozen + 2
 
 
-@pytest.mark.parametrize("occupied", ["queue", "skip"])
+@pytest.mark.parametrize("occupied", ["queue", "skip", "replace"])
 async def test_a_lane_goes_on_while_another_process_is_frozen(
     cold: Freezer, stiff: Store, nimble: Store, occupied: Occupied
 ) -> None:
@@ -132,3 +132,74 @@ async def test_a_run_goes_on_while_another_process_is_frozen(
         return True
 
     assert await frozen_everywhere(cold, stiff, nimble, tell) >= 2
+
+
+async def test_a_diverged_run_goes_back_to_its_lane_while_another_process_is_frozen(
+    cold: Freezer, stiff: Store, nimble: Store
+) -> None:
+    for n in range(SLOTS):
+        run = await claimed(nimble, str(n), owner="nimble", lane="x")
+        await write_as(nimble, run, Ended(run.num, RunState.DIVERGED, None, None, b"{}", 300))
+
+    async def requeue(store: Store, who: str, number: int) -> object:
+        queued = await store.requeue(str(number), now=400)
+        if store is nimble:
+            (first,) = await store.claim(who, now=500, limit=1, flows=["f"])
+            await write_as(store, first, Ended(first.num, RunState.SUCCEEDED, b"1", None, None, 600))
+        return queued
+
+    assert await frozen_everywhere(cold, stiff, nimble, requeue) >= 3
+
+
+async def test_a_rerun_takes_signals_while_another_process_is_frozen(
+    cold: Freezer, stiff: Store, nimble: Store
+) -> None:
+    source = await claimed(nimble, "source", owner="nimble")
+    await write_as(nimble, source, entry(source, 0))
+    targets = [(await nimble.create(new_run(str(n), due=10**15)))[0] for n in range(SLOTS)]
+
+    async def rerun(store: Store, _: str, number: int) -> bool:
+        if store is nimble:
+            await store.signal(str(number - 1), "go", b"1", now=200)
+        else:
+            await store.copy_journal(source.num, targets[number].num, ["key-0"], now=200)
+        return True
+
+    frozen = await frozen_everywhere(cold, stiff, nimble, rerun)
+    assert frozen >= 1
+    assert [len(await nimble.read(targets[2 * n + 1].num)) for n in range(frozen)] == [1] * frozen
+
+
+async def test_a_node_that_is_frozen_while_it_comes_or_goes_keeps_nobody_from_its_runs(
+    cold: Freezer, stiff: Store, nimble: Store
+) -> None:
+    runs = [(await nimble.create(new_run(str(n))))[0] for n in range(SLOTS)]
+
+    async def come_and_go(store: Store, _: str, number: int) -> bool:
+        if store is nimble:
+            await store.signal(str(number - 1), "go", b"1", now=200)
+            return True
+        await store.join(node(str(number)))
+        taken = await store.claim(str(number), now=150, limit=1, flows=["f"], only=[runs[number].num])
+        await store.leave(str(number))
+        return len(taken) == 1
+
+    assert await frozen_everywhere(cold, stiff, nimble, come_and_go) >= 3
+
+
+async def test_a_node_that_is_frozen_while_it_renews_its_lease_can_be_buried(
+    cold: Freezer, stiff: Store, nimble: Store, url: str
+) -> None:
+    assert isinstance(stiff, PostgresStore)
+    leases = stiff._leases  # pyright: ignore[reportPrivateUsage]
+    renewing = await leases._door.connect()  # pyright: ignore[reportPrivateUsage]
+
+    async def renew(store: Store, _: str, number: int) -> bool:
+        if store is nimble:
+            await let_expire(url, "stiff")
+        else:
+            await leases._renew_all(renewing)  # pyright: ignore[reportPrivateUsage]
+        return True
+
+    assert await frozen_everywhere(cold, stiff, nimble, renew) >= 1
+    await renewing.close()

@@ -1,4 +1,7 @@
-"""Claims on PostgreSQL: a statement takes runs that are due; with pools, in one message with the lock on them."""
+"""Claims on PostgreSQL: a statement takes runs that are due; with pools, in one message with the lock on them.
+
+Behind a pooler it is a message too: a statement of the driver's is one of several in a transaction there.
+"""
 
 from __future__ import annotations
 
@@ -68,7 +71,7 @@ class PostgresClaims(Part):
         pools = {pool.name for pool in takes.pools.values()}
         mark: int | None = None
 
-        async def work(connection: Connection) -> Sequence[Row]:
+        async def work(connection: Connection, _: bool) -> Sequence[Row]:
             nonlocal mark
             if mark is not None:
                 self._lost.note(mark)
@@ -84,8 +87,9 @@ class PostgresClaims(Part):
                     return ()
             mark = token()
             values = (*of_kinds, node, now, limit, mark, *named)
-            if pools:
-                text = message(self._db.address, *alone_with(node, pools), (CLAIM_RUNS, values))
+            if pools or self._db.door.pooled:
+                held = alone_with(node, pools) if pools else ()
+                text = message(self._db.address, *held, (CLAIM_RUNS, values))
                 members = rows_of(await connection.execute(text))
                 rows = await self._rows(connection, FIND_CLAIMED, node, [mark])
             else:

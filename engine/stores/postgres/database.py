@@ -38,15 +38,11 @@ class Database:
         """Do work that is a single statement; it commits by itself. See `transact`."""
         if self.door.pooled:  # nothing outside a transaction is sure to reach the same server process
             return await self.transact(lambda connection, _: work(connection))
-        return await self.converse(work)
+        return await self.converse(lambda connection, _: work(connection))
 
-    async def converse(self, work: Callable[[Connection], Awaitable[T]]) -> T:
+    async def converse(self, work: Callable[[Connection, bool], Awaitable[T]]) -> T:
         """Do work that consists of transactions of its own, such as a `message`; see `transact` for how often."""
-
-        async def once(connection: Connection, _: bool) -> T:
-            return await work(connection)
-
-        return await self._patiently(once)
+        return await self._patiently(work)
 
     async def transact(self, work: Callable[[Connection, bool], Awaitable[T]]) -> T:
         """Do work in a transaction and answer its result once that is durable. Raises StoreError.

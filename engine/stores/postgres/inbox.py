@@ -29,7 +29,7 @@ class PostgresInbox(PostgresRuns):
         sending = (INSERT_SIGNAL, (run_id, name, payload, now, mark))
         text = message(self._db.address, (HOLD_RUN, (run_id,)), (WAKE_RUN, (run_id,)), sending)
 
-        async def work(connection: Connection) -> RunRecord:
+        async def work(connection: Connection, _: bool) -> RunRecord:
             sent = rows_of(await connection.execute(text))
             async with apart(connection, self._db.door):
                 run = await self._known(connection, run_id)
@@ -56,7 +56,7 @@ class PostgresInbox(PostgresRuns):
         return await self._db.query(work)
 
     async def cancel(self, run_id: str, reason: str, *, now: int) -> RunRecord:
-        async def work(connection: Connection) -> RunRecord:
+        async def work(connection: Connection, _: bool) -> RunRecord:
             async with apart(connection, self._db.door):
                 run = await self._known(connection, run_id)
             text = message(self._db.address, *cancelling(run, reason, now))

@@ -11,12 +11,13 @@ from datetime import timedelta
 from time import monotonic
 
 from engine.stores.postgres.connect import Connection, Door
-from engine.stores.postgres.database import transaction
 from engine.stores.postgres.errors import is_theirs
+from engine.stores.postgres.message import apart, message, rows_of
 from engine.stores.postgres.statements import statement
 
 _log = logging.getLogger("headrace.postgres")
 
+FIND_NODE = statement("find_node")
 RENEW_LEASES = statement("renew_leases")
 
 
@@ -124,16 +125,17 @@ class Leases:
         if not nodes:
             return
         asked = monotonic()
-        sql = self._door.address.sql(RENEW_LEASES)
-        wanted = ([*nodes], self._door.name, self._lease)
-        if self._door.pooled:
-            async with transaction(connection, self._door):
-                rows = await connection.fetch(sql, *wanted)
-        else:
-            rows = await connection.fetch(sql, *wanted)
+        text = message(self._door.address, (RENEW_LEASES, ([*nodes], self._door.name, self._lease)))
+        renewed = rows_of(await connection.execute(text))
         self._renewed(asked)
-        gone = nodes - {row["id"] for row in rows}
+        gone = frozenset[str]() if renewed == len(nodes) else await self._gone(connection, nodes)
         with self._lock:
             gone &= self._nodes
             self._nodes = self._nodes - gone
             self.lost |= gone
+
+    async def _gone(self, connection: Connection, nodes: Collection[str]) -> frozenset[str]:
+        sql = self._door.address.sql(FIND_NODE)
+        async with apart(connection, self._door):
+            known = [(node, await connection.fetchrow(sql, node)) for node in nodes]
+        return frozenset(node for node, row in known if row is None or row["token"] != self._door.name)

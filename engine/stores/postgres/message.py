@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
+from datetime import timedelta
 from typing import Final, cast
 
 from engine.stores.postgres.address import Address
@@ -67,6 +68,8 @@ def literal(value: object) -> str:
             return f"E'{escaped}'"
         case bytes():
             return literal(f"\\x{value.hex()}")
+        case timedelta():
+            return literal(f"{value.total_seconds()} s")
         case list():
             elements = cast("list[object]", value)
             return literal(f"{{{','.join(map(_element, elements))}}}")

@@ -10,6 +10,7 @@ from engine.model.run import NodeRecord, RunRecord
 from engine.stores.crash_loop import crash_loop
 from engine.stores.postgres.connect import Connection, Row
 from engine.stores.postgres.lease import Leases
+from engine.stores.postgres.message import message
 from engine.stores.postgres.part import Part
 from engine.stores.postgres.rows import to_node, to_run
 from engine.stores.postgres.statements import statement
@@ -70,15 +71,11 @@ class PostgresNodes(Part):
         self._bell.listen()
 
     async def leave(self, node: str) -> None:
-        async def work(connection: Connection, _: bool) -> None:
-            # The node first: no claim of ours that is still under way can take anything after this.
-            await connection.execute(self._db.sql(DELETE_NODE), node)
-            await connection.execute(self._db.sql(LOCK_OWNED), node)
-            await connection.execute(self._db.sql(RELEASE_OWNED), node)
-            await connection.execute(self._db.sql(FREE_SLOTS_OF_NODE), node)
-
+        # The node first: no claim of ours that is still under way can take anything after this.
+        going = (DELETE_NODE, LOCK_OWNED, RELEASE_OWNED, FREE_SLOTS_OF_NODE)
+        text = message(self._db.address, *((statement, (node,)) for statement in going))
         self._leases.drop(node)
-        await self._db.transact(work)
+        await self._db.converse(lambda connection, _: connection.execute(text))
         self._bell.ring()
 
     async def beat(self, node: str) -> None:

@@ -34,7 +34,7 @@ class PostgresPools(Part):
         # Looking first means that waiting for a full pool locks nothing.
         if not await self._db.query(free):
             return False
-        told = rows_of(await self._db.converse(lambda connection: connection.execute(text)))
+        told = rows_of(await self._db.converse(lambda connection, _: connection.execute(text)))
         if not told:
             raise Fenced(
                 f"node {node} has not joined this store, or was declared dead: it may not hold slots of {pool}"

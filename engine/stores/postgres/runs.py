@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
+from typing import TypeVar
 
 from engine.model.errors import RunConflict, StoreError, UnknownRun
 from engine.model.run import NewRun, RunRecord, RunState
@@ -13,19 +14,21 @@ from engine.stores.postgres.message import apart, message, rows_of
 from engine.stores.postgres.rows import from_new_run, to_run
 from engine.stores.postgres.statements import statement
 
+T = TypeVar("T")
+
 INSERT_RUN = statement("insert_run")
 FIND_RUN = statement("find_run")
 FIND_RUN_BY_NUM = statement("find_run_by_num")
-LOCK_RUN = statement("lock_run")
-LOCK_RUN_BY_NUM = statement("lock_run_by_num")
+HOLD_RUN_BY_NUM = statement("hold_run_by_num")
 REQUEUE_RUN = statement("requeue_run")
-CLEAR_JOURNALS = statement("clear_journals")
+CLEAR_COPIES = statement("clear_copies")
 COPY_ENTRIES = statement("copy_entries")
 MAKE_DUE = statement("make_due")
 LIST_CHILDREN = statement("list_children")
 ENTER_LANE = statement("enter_lane")
 FIND_IN_LANE = statement("find_in_lane")
-SHARE_HEAD = statement("share_head")
+LOCK_LANE = statement("lock_lane")
+CANCEL_LANE = statement("cancel_lane")
 LET_GO = statement("let_go")
 LOCK_FAMILY = statement("lock_family")
 CANCEL_RUN = statement("cancel_run")
@@ -46,38 +49,31 @@ class PostgresRuns(PostgresClaims):
             row = await connection.fetchrow(self._db.sql(INSERT_RUN), *_inserted(run, word))
             return await self._known_as(connection, run, attempts) if row is None else (to_run(row), True)
 
-        async def in_line(connection: Connection) -> tuple[RunRecord, bool] | None:
+        async def in_line(connection: Connection, _: bool) -> tuple[RunRecord, bool] | None:
             nonlocal attempts
             attempts += 1
             entering = (ENTER_LANE, (self._db.address.schema, run.lane))
-            text = message(self._db.address, entering, (INSERT_RUN, _inserted(run)))
+            room = _making_room(run) if run.occupied == "replace" else ()
+            text = message(self._db.address, entering, *room, (INSERT_RUN, _inserted(run)))
             made = rows_of(await connection.execute(text)) > 0
             async with apart(connection, self._db.door):
                 return await self._known_as(connection, run, attempts, made=made)
 
-        async def replacing(connection: Connection, _: bool) -> tuple[RunRecord, bool] | None:
-            await connection.execute(ENTER_LANE, self._db.address.schema, run.lane)
-            if await connection.fetchrow(self._db.sql(FIND_RUN), run.id) is None:
-                before = await connection.fetch(self._db.sql(FIND_IN_LANE), run.lane)
-                for row in reversed(before):  # those that wait first, or each would have its turn
-                    for text, values in cancelling(to_run(row), f"replaced by run {run.id}", run.created):
-                        await connection.execute(self._db.sql(text), *values)
-            return await alone(connection)
-
         made: tuple[RunRecord, bool] | None = None
         while made is None:
-            try:
-                if run.lane is None:
-                    made = await self._db.query(alone)
-                else:
-                    replace = run.occupied == "replace"
-                    made = await (self._db.transact(replacing) if replace else self._db.converse(in_line))
-            except StoreError as error:
-                if run.lane is None or error.__cause__ is None or code_of(error.__cause__) != UNIQUE_VIOLATION:
-                    raise  # else the turn has just passed on
+            made = await (self._db.query(alone) if run.lane is None else self._in_lane(in_line))
         if made[1]:
             self._bell.touched(rung=word is not None)
         return made
+
+    async def _in_lane(self, work: Callable[[Connection, bool], Awaitable[T]]) -> T:
+        """Do work that gives a run its turn or lets it wait, anew when the turn passes on meanwhile."""
+        while True:
+            try:
+                return await self._db.converse(work)
+            except StoreError as error:
+                if error.__cause__ is None or code_of(error.__cause__) != UNIQUE_VIOLATION:
+                    raise
 
     async def _known_as(
         self, connection: Connection, run: NewRun, attempts: int, *, made: bool = False
@@ -93,16 +89,6 @@ class PostgresRuns(PostgresClaims):
             if before:
                 return to_run(before[0]), False
         return None  # ended or forgotten just now: there is room again
-
-    async def _is_taken(self, connection: Connection, lane: str) -> bool:
-        """Whether it is another run's turn, which then cannot end before this transaction does."""
-        while rows := await connection.fetch(self._db.sql(FIND_IN_LANE), lane):
-            head = next((row["num"] for row in rows if not row["held"]), None)
-            if head is None:
-                return False
-            if await connection.fetchval(self._db.sql(SHARE_HEAD), head) is not None:
-                return True  # else it has just ended, and the next one may have its turn
-        return False
 
     async def find(self, run_id: str) -> RunRecord | None:
         return await self._find(FIND_RUN, run_id)
@@ -121,39 +107,44 @@ class PostgresRuns(PostgresClaims):
 
     async def requeue(self, run_id: str, *, now: int) -> RunRecord:
         async def work(connection: Connection, again: bool) -> RunRecord:
-            lane = (await self._known(connection, run_id)).lane
-            if lane is not None:
-                await connection.execute(ENTER_LANE, self._db.address.schema, lane)
-            run = await self._locked(connection, run_id)
-            if again and run.state is not RunState.DIVERGED:
-                return run  # the attempt whose answer was lost has done it
-            if run.state is not RunState.DIVERGED:
+            async with apart(connection, self._db.door):
+                lane = (await self._known(connection, run_id)).lane
+            entering = [] if lane is None else [(ENTER_LANE, (self._db.address.schema, lane))]
+            text = message(self._db.address, *entering, (REQUEUE_RUN, (run_id, lane)))
+            queued = rows_of(await connection.execute(text)) > 0
+            async with apart(connection, self._db.door):
+                run = await self._known(connection, run_id)
+            if not queued and (run.state is RunState.DIVERGED or not again):  # else a lost attempt may have done it
                 raise RunConflict(
                     f"run {run_id} of flow {run.flow} is {run.state}: only a diverged run can be queued again"
                 )
-            held = lane is not None and await self._is_taken(connection, lane)
-            await connection.execute(self._db.sql(REQUEUE_RUN), run.num, held)
-            return await self._known(connection, run_id)
+            return run
 
-        run = await self._db.transact(work)
+        run = await self._in_lane(work)
         self._bell.touched()
         return run
 
     async def copy_journal(self, source: int, target: int, keys: Collection[str], *, now: int) -> None:
+        text = message(
+            self._db.address,
+            (HOLD_RUN_BY_NUM, (target,)),
+            (CLEAR_COPIES, (target,)),
+            (COPY_ENTRIES, (source, target, [*keys])),
+            (MAKE_DUE, (target,)),
+        )
+
         async def work(connection: Connection, again: bool) -> None:
-            row = await connection.fetchrow(self._db.sql(LOCK_RUN_BY_NUM), target)
+            if rows_of(await connection.execute(text)):
+                return
+            async with apart(connection, self._db.door):
+                row = await connection.fetchrow(self._db.sql(FIND_RUN_BY_NUM), target)
             if row is None:
                 raise UnknownRun(f"no run has the number {target} in this store: create it before copying to it")
-            run = to_run(row)
-            if run.started is not None or run.state is not RunState.QUEUED:
-                if again:
-                    return  # started with its lines: it was the copy that made it due
+            if not again:  # else it has started with its lines: it was the copy that made it due
+                run = to_run(row)
                 raise RunConflict(f"run {run.id} of flow {run.flow} has started: copy results to a new run only")
-            await connection.execute(self._db.sql(CLEAR_JOURNALS), [target])
-            await connection.execute(self._db.sql(COPY_ENTRIES), source, target, [*keys])
-            await connection.execute(self._db.sql(MAKE_DUE), target)
 
-        await self._db.transact(work)
+        await self._db.converse(work)
         self._bell.touched()
 
     async def children(self, run: int) -> Sequence[RunRecord]:
@@ -170,10 +161,6 @@ class PostgresRuns(PostgresClaims):
     def on_change(self, wake: Callable[[], None]) -> Callable[[], None]:
         return self._bell.listeners.add(wake)
 
-    async def _locked(self, connection: Connection, run_id: str) -> RunRecord:
-        """The run of this id, which nobody else moves before this transaction ends. Raises UnknownRun."""
-        return _known(await connection.fetchrow(self._db.sql(LOCK_RUN), run_id), run_id)
-
     async def _known(self, connection: Connection, run_id: str) -> RunRecord:
         return _known(await connection.fetchrow(self._db.sql(FIND_RUN), run_id), run_id)
 
@@ -186,6 +173,15 @@ def cancelling(run: RunRecord, reason: str, now: int) -> Sequence[tuple[str, Seq
         (WAKE_PARENT, (run.num,)),
         *([] if run.lane is None else [(LET_GO, ([run.lane],))]),
         (REQUEST_CANCEL, (run.num, reason)),
+    )
+
+
+def _making_room(run: NewRun) -> Sequence[tuple[str, Sequence[object]]]:
+    """How a run that replaces cancels those before it in its lane."""
+    return (
+        (LOCK_LANE, (run.lane,)),
+        (CANCEL_LANE, (run.lane, run.id, f"replaced by run {run.id}", run.created)),
+        (LET_GO, ([run.lane],)),
     )
 
 

@@ -1,5 +1,2 @@
--- The unfinished runs of a lane: the one whose turn it is, and those it keeps waiting.
-SELECT * FROM headrace.run WHERE lane = $1 AND NOT held AND state IN ('queued', 'running', 'waiting')
-UNION ALL
-SELECT * FROM headrace.run WHERE lane = $1 AND held AND state = 'queued'
+-- include in_lane
 ORDER BY num

@@ -1,1 +1,0 @@
-SELECT * FROM headrace.run WHERE id = $1 FOR NO KEY UPDATE
