@@ -13,6 +13,8 @@ from engine.model.errors import StoreError
 from engine.model.run import RunRecord
 from engine.ports.store import Store
 from engine.stores.postgres import PostgresStore
+from engine.stores.postgres.address import Address
+from engine.stores.postgres.connect import Door
 from tests.contract.conftest import opened
 from tests.contract.harness import batch_of, claimed, entry, handed_over, log, new_run
 from tests.support.polling import until
@@ -87,3 +89,16 @@ async def test_a_server_that_stays_away_is_told(server: Server) -> None:
             server.start()
         assert await handed_over(store, batch_of(entry(run, 0), epochs={run.num: run.epoch})) == frozenset()
         assert len(await store.read(run.num)) == 1
+
+
+async def test_a_write_that_the_server_does_not_answer_is_given_up(server: Server) -> None:
+    async with opened(PostgresStore(server.url, schema="stuck", patience=timedelta(seconds=0.3))) as store:
+        run = await claimed(store)
+        await handed_over(store, batch_of(entry(run, 0), epochs={run.num: run.epoch}))
+        holder = await Door(Address.parse(server.url), "a test").connect()
+        await holder.execute("BEGIN; LOCK TABLE stuck.journal IN EXCLUSIVE MODE")
+        for lines in ([entry(run, 1)], [entry(run, 1), entry(run, 2)]):
+            with pytest.raises(StoreError, match="broke"):
+                await asyncio.wait_for(handed_over(store, batch_of(*lines, epochs={run.num: run.epoch})), timeout=20)
+        await holder.execute("ROLLBACK")
+        await holder.close()

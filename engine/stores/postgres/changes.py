@@ -14,7 +14,6 @@ from engine.stores.postgres.database import transaction
 from engine.stores.postgres.rows import from_log
 from engine.stores.postgres.statements import statement
 
-INSERT_ENTRY = statement("insert_entry")
 INSERT_FENCED_ENTRIES = statement("insert_fenced_entries")
 INSERT_ENTRIES = statement("insert_entries")
 SHARE_RUNS = statement("share_runs")
@@ -40,13 +39,7 @@ each answer waits for a whole pass of theirs: in a fan-out one INSERT, sent at o
 
 async def write_batch(connection: Connection, door: Door, batch: Batch, mark: int) -> frozenset[int]:
     """Write a batch in one transaction; answers the runs that were fenced. `mark` names the batch's log lines."""
-    plain = not (batch.changes or batch.logs or door.pooled)
-    if plain and len(batch.entries) == 1 == len(batch.epochs):
-        (entry,) = batch.entries
-        if batch.epochs.get(entry.run) == entry.epoch:
-            status = await connection.execute(door.address.sql(INSERT_ENTRY), *entry)
-            return NOBODY if status.endswith("1") else frozenset((entry.run,))
-    if plain and len(batch.entries) < LARGE:
+    if not (batch.changes or batch.logs or door.pooled) and len(batch.entries) < LARGE:
         return await _write_small(connection, door, batch)
     async with transaction(connection, door):
         return await _write_inside(connection, door, batch, mark)

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine, Generator, Iterable, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Sequence
 from contextvars import Context
 from dataclasses import dataclass, field
-from typing import Any, Final, Generic, Protocol, TypeVar, cast
+from typing import Any, Final, Protocol, TypeVar, cast
 
 from engine.model.errors import StoreError
 from engine.stores.postgres.address import Address
@@ -32,6 +32,12 @@ class Row(Protocol):
         ...
 
 
+class Prepared(Protocol):
+    """The part of `asyncpg.prepared_stmt.PreparedStatement` that is used here."""
+
+    async def fetchval(self, *args: object) -> Any: ...
+
+
 class Connection(Protocol):
     """The part of `asyncpg.Connection` that is used here; the driver ships no types."""
 
@@ -42,6 +48,8 @@ class Connection(Protocol):
     async def fetchrow(self, query: str, *args: object) -> Row | None: ...
 
     async def fetchval(self, query: str, *args: object) -> Any: ...
+
+    async def prepare(self, query: str) -> Prepared: ...
 
     async def copy_records_to_table(
         self, table_name: str, *, records: Iterable[Sequence[object]], schema_name: str
@@ -77,12 +85,13 @@ class Door:
     patience: float = 30.0
     opening: set[asyncio.Task[Connection]] = field(default_factory=set["asyncio.Task[Connection]"], compare=False)
 
-    async def connect(self) -> Connection:
+    async def connect(self, *, timed: bool = True) -> Connection:
         """Open a connection. Raises what the driver raises; see `errors`.
 
+        A statement that takes longer than `patience` fails; if it is not `timed`, the caller sees to that.
         Cancelled, it goes on and hangs up: the driver would leave a socket open otherwise.
         """
-        task = detached(self._connect(), "postgres connection")
+        task = detached(self._connect(timed), "postgres connection")
         self.opening.add(task)
         task.add_done_callback(self.opening.discard)
         try:
@@ -96,7 +105,7 @@ class Door:
         if self.opening:
             await asyncio.wait(self.opening, timeout=2.0)
 
-    async def _connect(self) -> Connection:
+    async def _connect(self, timed: bool) -> Connection:
         asyncpg = driver()
         lease = self.address.lease.total_seconds()
         settings = {
@@ -109,7 +118,7 @@ class Door:
         connected = await asyncpg.connect(
             self.address.dsn,
             timeout=min(self.patience, 10.0),
-            command_timeout=self.patience,
+            command_timeout=self.patience if timed else None,
             server_settings={"application_name": self.name, **({} if self.pooled else settings)},
             **({"statement_cache_size": 0} if self.pooled else {"max_cached_statement_lifetime": 0}),
         )
@@ -125,43 +134,6 @@ class Door:
 def detached(work: Coroutine[Any, Any, T], name: str) -> asyncio.Task[T]:
     """A task that belongs to no run: whoever happens to cause it may be a flow, whose tasks end with it."""
     return asyncio.get_running_loop().create_task(work, name=f"headrace {name}", context=Context())
-
-
-def begun(work: Coroutine[Any, Any, T], name: str) -> asyncio.Task[T] | None:
-    """Like `detached`, but on its way before this returns, up to where it first waits; None when it never does."""
-    try:
-        waiting = Context().run(work.send, None)
-    except StopIteration:
-        return None
-    task = detached(_rest(work, waiting), name)
-    task.add_done_callback(lambda _: work.close())  # a task that is cancelled before it first runs has not told it
-    return task
-
-
-async def _rest(work: Coroutine[Any, Any, T], waiting: object) -> T:
-    return await _Begun(work, waiting)
-
-
-class _Begun(Generic[T]):
-    """A coroutine that waits for something already: awaited, it goes on from there. (`await` refuses such a one.)"""
-
-    def __init__(self, work: Coroutine[Any, Any, T], waiting: object) -> None:
-        self._work = work
-        self._waiting = waiting
-
-    def __await__(self) -> Generator[Any, Any, T]:
-        work, waiting = self._work, self._waiting
-        try:
-            while True:
-                try:
-                    answer = yield waiting
-                except BaseException as error:  # noqa: BLE001 - the error of what it waits for is the coroutine's
-                    waiting = work.throw(error)
-                else:
-                    waiting = work.send(answer)
-        except StopIteration as stop:
-            result: T = stop.value
-            return result
 
 
 def _hang_up(task: asyncio.Task[Connection]) -> None:

@@ -1,17 +1,19 @@
-"""The writer: a task that writes batches one after the other on a connection it holds."""
+"""The writer: writes batches one after the other on a connection it holds."""
 
 from __future__ import annotations
 
 import asyncio
 from collections import deque
+from contextvars import Context
 from dataclasses import dataclass
+from time import monotonic
 
 from engine.model.change import Batch, Ended, Released
 from engine.model.errors import StoreError
 from engine.ports.journal import Written
+from engine.stores.postgres.begun import Begun
 from engine.stores.postgres.bell import Bell
-from engine.stores.postgres.changes import NOBODY, write_batch
-from engine.stores.postgres.connect import Connection, begun
+from engine.stores.postgres.changes import NOBODY
 from engine.stores.postgres.database import Database, Patience, goodbye
 from engine.stores.postgres.doubt import landed
 from engine.stores.postgres.errors import (
@@ -23,6 +25,7 @@ from engine.stores.postgres.errors import (
     store_error,
 )
 from engine.stores.postgres.part import token
+from engine.stores.postgres.pen import Pen
 
 
 @dataclass(slots=True, eq=False)
@@ -35,7 +38,7 @@ class Job:
 
 
 class Writer:
-    """Lives on the loop's thread. Its task runs while there is something to write.
+    """Lives on the loop's thread.
 
     A batch that need not wait for another is sent within `submit`: a chain pays for no turn of the loop before it.
     """
@@ -46,23 +49,31 @@ class Writer:
         self._bell = bell
         self._jobs: deque[Job] = deque()
         self._serving = False
-        self._task: asyncio.Task[None] | None = None
-        self._connection: Connection | None = None
+        self._work: Begun | None = None
+        self._pen: Pen | None = None
+        self._since = 0.0
+        self._watch: asyncio.TimerHandle | None = None
+        self._rest: asyncio.Future[None] | None = None
 
     def submit(self, batch: Batch, written: Written) -> None:
         """Hand a batch over. `written` is called on the loop, after those of all earlier batches."""
         self._jobs.append(Job(batch, written))
         if not self._serving:
-            self._serving = True  # the first batch is on its way to the server before this returns
-            self._task = begun(self._serve(), "postgres writer")
+            self._serving = True
+            if self._watch is None:
+                self._look_in(self._door.patience)
+            self._work = Begun(self._serve(), "postgres writer")
 
     async def close(self) -> None:
         """Write what was handed over, and disconnect."""
-        if self._serving and self._task is not None:
-            await asyncio.wait([self._task])
-        if self._connection is not None:
-            connection, self._connection = self._connection, None
-            await goodbye(connection)
+        if self._serving:
+            self._rest = asyncio.get_running_loop().create_future()
+            await self._rest
+        if self._watch is not None:
+            self._watch.cancel()
+        if self._pen is not None:
+            pen, self._pen = self._pen, None
+            await goodbye(pen.connection)
 
     async def _serve(self) -> None:
         try:
@@ -80,6 +91,8 @@ class Writer:
                     self._bell.ring()
         finally:
             self._serving = False
+            if self._rest is not None:
+                self._rest.set_result(None)
 
     def _failed(self, failed: Job, failure: Exception) -> Exception:
         """What is to be told. A journal must not have holes: what came for the same runs since fails as well."""
@@ -95,33 +108,44 @@ class Writer:
     async def _write(self, batch: Batch) -> frozenset[int]:
         """Write a batch exactly once, whatever becomes of connections meanwhile; answers the fenced runs."""
         mark = token() if batch.logs else 0
-        patience = Patience(self._door.patience)
+        patience: Patience | None = None
         doubt = False
         while True:
-            last = patience.over
+            last = patience is not None and patience.over
             sent = False
+            self._since = monotonic()
             try:
-                connection = self._connection = await self._connected()
-                if doubt and (fenced := await landed(connection, self._door, batch, mark)) is not None:
+                pen = self._pen
+                if pen is None or pen.connection.is_closed():
+                    pen = self._pen = Pen(await self._door.connect(timed=False), self._door)
+                if doubt and (fenced := await landed(pen.connection, self._door, batch, mark)) is not None:
                     return fenced
                 sent = True
-                return await write_batch(connection, self._door, batch, mark)
+                return await pen.write(batch, mark)
             except Exception as error:
                 if not is_theirs(error):
                     raise
                 lost = is_lost(error)
-                if lost and self._connection is not None:
-                    self._connection.terminate()
-                    self._connection = None
+                if lost and self._pen is not None:
+                    self._pen.connection.terminate()
+                    self._pen = None
                 # The lost attempt may have landed after all, just before this one: look again.
                 late = doubt and code_of(error) == UNIQUE_VIOLATION
                 if last or not (lost or late or is_refused_for_others(error)):
                     raise
                 doubt = doubt or (lost and sent)
+            patience = patience or Patience(self._door.patience)
             await patience.pause()
 
-    async def _connected(self) -> Connection:
-        connection = self._connection
-        if connection is None or connection.is_closed():
-            connection = await self._door.connect()
-        return connection
+    def _look_in(self, seconds: float) -> None:
+        self._watch = asyncio.get_running_loop().call_later(seconds, self._look, context=Context())
+
+    def _look(self) -> None:
+        """Cut the connection when the server has not answered for too long. One timer serves all writes."""
+        self._watch = None
+        if not self._serving:
+            return
+        left = self._since + self._door.patience - monotonic()
+        if left <= 0 and self._pen is not None:
+            self._pen.connection.terminate()
+        self._look_in(left if left > 0 else self._door.patience)
