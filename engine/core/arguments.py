@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Mapping
+from functools import lru_cache
 from typing import Annotated, Any, get_args, get_origin, get_type_hints
 
 from engine.core.canonical import Known, canonical
@@ -78,6 +79,19 @@ def _unkeyed_parameters(fn: Callable[..., Any]) -> frozenset[str]:
         for name, hint in hints.items()
         if get_origin(hint) is Annotated and any(isinstance(mark, Unkeyed) for mark in get_args(hint)[1:])
     )
+
+
+def signature_of(fn: Callable[..., Any]) -> inspect.Signature:
+    """The signature of a function, kept: to find it takes longer than to call it. Raises TypeError, ValueError."""
+    try:
+        return _kept_signature(fn)
+    except TypeError:  # a callable that cannot be hashed
+        return inspect.signature(fn)
+
+
+@lru_cache(512)
+def _kept_signature(fn: Callable[..., Any]) -> inspect.Signature:
+    return inspect.signature(fn)
 
 
 def resolve_hints(fn: Callable[..., Any]) -> dict[str, Any]:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable, Mapping
 from typing import Any, Final, cast
 
+from engine.core.arguments import signature_of
 from engine.core.canonical import canonical, digest
 from engine.model.errors import NotKeyable, UsageError
 from engine.model.limits import Key
@@ -35,7 +35,7 @@ def key_text(key: Key, values: Mapping[str, Any], who: str) -> str | None:
 
 def _asked(key: Key, values: Mapping[str, Any]) -> list[str]:
     """The arguments that a function asks for, by name."""
-    parameters = inspect.signature(key).parameters.values()
+    parameters = signature_of(key).parameters.values()
     if any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters):
         return [*values]
     return [parameter.name for parameter in parameters]

@@ -24,9 +24,6 @@ class Clock(Protocol):
         """The clock that the nodes of a store go by: the store's own where it has one, else this. Raises StoreError."""
         ...
 
-    async def keep(self, ready: Callable[[], None]) -> None:
-        """Stay right, as a service of the node; over at once where nothing has to be done. Raises StoreError."""
-
 
 class Cancellable(Protocol):
     """Something that can be called off."""

@@ -33,10 +33,6 @@ class SystemClock:
         shared = SharedClock(store)
         return shared if await shared.set() else self
 
-    async def keep(self, ready: Callable[[], None]) -> None:
-        """As a service it has nothing to do: the system keeps it right."""
-        ready()
-
 
 class SharedClock(SystemClock):
     """The time of the store, carried on by the monotonic clock.
@@ -65,7 +61,7 @@ class SharedClock(SystemClock):
         return True
 
     async def keep(self, ready: Callable[[], None]) -> None:
-        """Ask again and again."""
+        """Ask again and again, as a service of the node. Raises StoreError."""
         ready()
         while True:
             await asyncio.sleep(ASK_EVERY)

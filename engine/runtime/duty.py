@@ -47,7 +47,7 @@ class Duty:
         """Leave to other nodes the runs of versions that they have; True when that changes what this one takes."""
         before = self.takes
         different = [node for node in others if (node.flows, node.versions) != self._versions]
-        if not different and not before.elsewhere:  # as nearly always
+        if not different and not before.elsewhere:
             return False
         self.takes = takes_of(self._flows, self._settings, named=self.only is not None, others=different)
         return self.takes != before

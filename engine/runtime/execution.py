@@ -224,7 +224,7 @@ async def _write(node: Home, session: Session, change: Change) -> bool:
     ):
         node.commit.change(Adopted(session.num, session.of.options.version, mark, codeprint.PYTHON), session.epoch)
     node.commit.change(change, session.epoch, lambda error: resolve(done, error))
-    error = await asyncio.shield(done)
+    error = await done
     match error:
         case None:
             return True

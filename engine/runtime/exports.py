@@ -51,9 +51,8 @@ class Exports:
         self._ended: dict[int, int] = {}
 
     async def run(self, ready: Callable[[], None]) -> None:
-        """Note what was exported, until cancelled. Raises StoreError."""
-        if self._sends:
-            await self._send_again()
+        """Note what was exported, until cancelled. Raises StoreError. Has nothing to do where there is no backend."""
+        await self._send_again()
         ready()
         while True:
             await asyncio.sleep(NOTED_EVERY)
@@ -68,7 +67,7 @@ class Exports:
 
     def ended(self, identity: RunIdentity, record: RunRecord) -> None:
         """Report the end of a run that is on disk."""
-        if len(self._ended) < REMEMBERED:
+        if self._sends and len(self._ended) < REMEMBERED:
             self._ended[record.num] = record.epoch
         self._telemetry.ended(
             identity,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine
+from contextlib import suppress
 from typing import Any, TypeVar
 
 S = TypeVar("S")
@@ -41,13 +42,20 @@ async def outwait(future: asyncio.Future[Any], *, unless: Callable[[], bool] = l
     `unless` is asked before each waiting, and ends it.
     """
     while not future.done() and not unless():
-        waiter: asyncio.Future[None] = future.get_loop().create_future()
-        wake = waker(waiter)
-        future.add_done_callback(wake)
-        try:
-            await waiter
-        except asyncio.CancelledError:
-            future.remove_done_callback(wake)
+        with suppress(asyncio.CancelledError):
+            await finished(future)
+
+
+async def finished(future: asyncio.Future[Any]) -> None:
+    """Return when a future is done, whatever it came to. Cancelling leaves the future alone, as `shield` does."""
+    waiter: asyncio.Future[None] = future.get_loop().create_future()
+    wake = waker(waiter)
+    future.add_done_callback(wake)
+    try:
+        await waiter
+    except asyncio.CancelledError:
+        future.remove_done_callback(wake)
+        raise
 
 
 def waker(future: asyncio.Future[None]) -> Callable[..., None]:
@@ -57,12 +65,3 @@ def waker(future: asyncio.Future[None]) -> Callable[..., None]:
         resolve(future, None)
 
     return wake
-
-
-async def set_within(event: asyncio.Event, seconds: float) -> bool:
-    """Wait for an event, but no longer than this; answers whether it is set."""
-    try:
-        async with asyncio.timeout(seconds):
-            return await event.wait()
-    except TimeoutError:
-        return False

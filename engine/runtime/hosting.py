@@ -91,9 +91,9 @@ class Hosting:
             self.clock,
             self.commit,
             epoch_of=self._epoch_here,
-            sends=self.attach is not None,
+            sends=self.sends,
         )
-        self._slots = Slots(self.store, self.id, freed=self.wake.set)  # a flow may have the same pool
+        self._slots = Slots(self.store, self.id, freed=self._slot_freed)
         self._threads: ThreadPoolExecutor | None = None
 
     async def release_all(self) -> None:
@@ -122,6 +122,11 @@ class Hosting:
     def moving(self) -> bool:
         """True while anything of the node's own is under way."""
         return self.wake.is_set() or bool(self._background) or self.stays.moving
+
+    @property
+    def sends(self) -> bool:
+        """True when spans go to a backend."""
+        return self.attach is not None
 
     def _epoch_here(self, num: int) -> int | None:
         session = self.sessions.get(num)
@@ -172,6 +177,11 @@ class Hosting:
 
     def release(self, pool: Pool, run: int, key: str) -> Coroutine[Any, Any, None]:
         return self._slots.release(pool, run, key)
+
+    def _slot_freed(self, pool: str) -> None:
+        """Runs of a flow with this pool may be due now."""
+        if any(one.name == pool for one in self.duty.takes.pools.values()):
+            self.wake.set()
 
     async def reserve(self, rate: str, *, interval: int, burst: int) -> int:
         return await self.store.reserve(rate, interval=interval, burst=burst, now=self.clock.now())

@@ -6,7 +6,6 @@ import asyncio
 from collections.abc import Callable
 from typing import Final
 
-from engine.runtime.futures import set_within
 from engine.runtime.hosting import Hosting
 
 LOOKED_AT: Final = 100
@@ -31,21 +30,31 @@ class News:
         ready()
         store, loop = self._node.store, asyncio.get_running_loop()
         pause = self._node.settings.poll.total_seconds()
-        told = asyncio.Event()
-        forget = store.on_change(told.set)
+        again, told = asyncio.Event(), False
+
+        def tell() -> None:
+            nonlocal told
+            told = True
+            again.set()
+
+        forget = store.on_change(tell)
         looked = -LOOKS_APART
         try:
             while True:
-                if told.is_set():
+                if told:
                     await asyncio.sleep(looked + LOOKS_APART - loop.time())
-                hint = told.is_set()
-                told.clear()
+                hint, told = told, False
+                again.clear()
                 if store.changed() or hint:
                     looked = loop.time()
                     await self.look()
                 else:
                     await self._look_for_ends()
-                await set_within(told, pause)
+                timer = loop.call_later(pause, again.set)
+                try:
+                    await again.wait()
+                finally:
+                    timer.cancel()
         finally:
             forget()
 

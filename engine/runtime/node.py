@@ -10,6 +10,7 @@ import anyio
 
 from engine.runtime import scoping
 from engine.runtime.claims import Claims
+from engine.runtime.clock import SharedClock
 from engine.runtime.futures import outwait
 from engine.runtime.hosting import Hosting
 from engine.runtime.loopwatch import LoopWatch
@@ -27,16 +28,18 @@ class Node(Hosting):
 
     def services(self) -> list[Service]:
         """What a node consists of, in the order of starting."""
-        keep = self.settings.keep
-        pruning = [] if keep is None else [Service("pruning", Pruning(self.store, self.blobs, self.clock, keep).run)]
-        return [
+        services = [
             Service("claims", Claims(self).run),
             Service("news", self._news.run),
             Service("rescue", self._rescue.run),
-            Service("exports", self.exports.run),
-            *pruning,
-            Service("time", self.clock.keep),
         ]
+        if self.sends:
+            services.append(Service("exports", self.exports.run))
+        if (keep := self.settings.keep) is not None:
+            services.append(Service("pruning", Pruning(self.store, self.blobs, self.clock, keep).run))
+        if isinstance(self.clock, SharedClock):
+            services.append(Service("time", self.clock.keep))
+        return services
 
     async def run(self, ready: Callable[[], None]) -> None:
         """Be a node until cancelled; then release every run for others, and leave. Raises StoreError."""

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import inspect
 import json
 from collections.abc import Callable
 from functools import partial
 from typing import Final
 
 from engine.admission import rate_of
+from engine.core.arguments import signature_of
 from engine.core.keys import key_text
 from engine.flow import Call
 from engine.model import entry as kinds
@@ -120,7 +120,7 @@ def _record_start(session: Recalling, place: int) -> None:
 def _name(one: Step, rate: Rate) -> str | None:
     if rate.key is None:
         return rate.name
-    bound = inspect.signature(one.task.fn).bind(*one.args, **one.kwargs)
+    bound = signature_of(one.task.fn).bind(*one.args, **one.kwargs)
     bound.apply_defaults()
     text = key_text(rate.key, bound.arguments, f"task {one.task.name}, rate=")
     return None if text is None else f"{rate.name}:{text}"

@@ -23,6 +23,7 @@ class Rescue:
     def __init__(self, node: Hosting) -> None:
         self._node = node
         self._told: set[str] = set()
+        self._seen: Sequence[NodeRecord] = ()
 
     async def run(self, ready: Callable[[], None]) -> None:
         """Look after the others until cancelled. Raises Fenced when they have declared this node dead, StoreError."""
@@ -49,6 +50,9 @@ class Rescue:
     async def look_at_nodes(self) -> None:
         """Which versions of its flows others have, whose runs are left to them, and where they keep large results."""
         nodes = await self._node.store.nodes()
+        if nodes == self._seen:  # as nearly always
+            return
+        self._seen = nodes
         others = [node for node in nodes if node.id != self._node.id]
         if self._node.duty.leave_to(others):
             self._node.wake.set()

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
+from typing import Any
 
 import anyio
-from anyio.abc import TaskStatus
 
 from engine.core.failure import members_of
 from engine.model.errors import StoreError
@@ -25,33 +26,28 @@ class Service:
     """
 
     name: str
-    run: Callable[[Callable[[], None]], Awaitable[None]]
+    run: Callable[[Callable[[], None]], Coroutine[Any, Any, None]]
 
 
 async def supervise(services: Sequence[Service], ready: Callable[[], None]) -> None:
-    """Start services in order, each when the one before is ready, and keep them until cancelled.
+    """Start services in order, call `ready` when all of them are, and keep them until cancelled.
 
     A service that fails stops the others, and its error comes out.
     """
+    starting = {service.name for service in services}
+
+    def says_so(name: str) -> None:
+        if name in starting:
+            starting.remove(name)
+            if not starting:
+                ready()
+
     try:
         async with anyio.create_task_group() as group:
             for service in services:
-                await group.start(_started, service, name=f"headrace {service.name}")
-            ready()
+                group.start_soon(service.run, partial(says_so, service.name), name=f"headrace {service.name}")
     except BaseExceptionGroup as errors:
         raise _first(errors) from errors
-
-
-async def _started(service: Service, *, task_status: TaskStatus[None]) -> None:
-    said = False
-
-    def ready() -> None:
-        nonlocal said
-        if not said:
-            said = True
-            task_status.started()
-
-    await service.run(ready)
 
 
 async def bear_with(error: StoreError, pause: timedelta) -> None:

@@ -12,7 +12,7 @@ from typing import Any, Final
 from engine.model.errors import Fenced, StoreError
 from engine.model.limits import Pool
 from engine.ports.pools import Pools
-from engine.runtime.futures import outwait
+from engine.runtime.futures import finished, outwait
 
 _log = logging.getLogger("headrace.node")
 
@@ -26,7 +26,8 @@ GIVE_BACK_AGAIN: Final = 0.5
 class Slots:
     """The line in front of each pool, for one node. First come, first served, within the node."""
 
-    def __init__(self, pools: Pools, node: str, freed: Callable[[], object]) -> None:
+    def __init__(self, pools: Pools, node: str, freed: Callable[[str], object]) -> None:
+        """`freed`: told the name of a pool when one of its slots has gone back."""
         self._pools = pools
         self._node = node
         self._freed = freed
@@ -47,11 +48,11 @@ class Slots:
                 if line[0] is turn and await self._take(pool, run, key):
                     return
                 turn.clear()
+                again = asyncio.get_running_loop().call_later(ASK_AGAIN, turn.set)
                 try:
-                    async with asyncio.timeout(ASK_AGAIN):
-                        await turn.wait()
-                except TimeoutError:
-                    continue
+                    await turn.wait()
+                finally:
+                    again.cancel()
         finally:
             line.remove(turn)
             self._call_next(pool.name)
@@ -78,7 +79,7 @@ class Slots:
             self._returning.pop((pool, run, key), None)
             returned.set()
             self._call_next(pool)
-            self._freed()
+            self._freed(pool)
 
     async def _take(self, pool: Pool, run: int, key: str) -> bool:
         """Ask the store. Cancelled meanwhile, it waits for the answer.
@@ -92,12 +93,13 @@ class Slots:
             context=Context(),
         )
         try:
-            return await asyncio.shield(asking)
+            await finished(asking)
         except asyncio.CancelledError:
             await outwait(asking)
             if not asking.cancelled():
                 asking.exception()  # nobody's concern any more
             raise
+        return asking.result()
 
     def _call_next(self, name: str) -> None:
         line = self._lines.get(name)

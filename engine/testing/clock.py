@@ -46,10 +46,6 @@ class VirtualClock:
         """Itself: a test's time is nobody else's."""
         return self
 
-    async def keep(self, ready: Callable[[], None]) -> None:
-        """Nothing is to be kept right."""
-        ready()
-
     @property
     def ringing(self) -> bool:
         """True while callbacks that are due have not been called yet."""

@@ -7,7 +7,7 @@ from collections.abc import Callable, Coroutine, Iterable
 from contextvars import Context, ContextVar, copy_context
 from heapq import heappop, heappush
 from itertools import count
-from typing import Any
+from typing import Any, Final
 
 from anyio._backends import _asyncio
 
@@ -126,29 +126,27 @@ class NumberedFuture(asyncio.Future[Any]):
             return number
 
 
-class _Handle:
-    """A callback to come: what asyncio asks of its own handles, without what it keeps for debugging."""
+class _Handle(list[Any]):
+    """A callback to come: its context, itself and its arguments; a list, because nothing else is made as fast."""
 
-    __slots__ = ("_args", "_callback", "_cancelled", "_context")
-
-    def __init__(self, callback: Callable[..., object], args: Any, context: Context) -> None:
-        self._callback = callback
-        self._args = args
-        self._context = context
-        self._cancelled = False
+    __slots__ = ()
 
     def cancel(self) -> None:
-        """It is dropped when its time comes."""
-        self._cancelled = True
+        """It is dropped when its time comes. What it held is free now."""
+        self[:] = _CANCELLED
 
     def cancelled(self) -> bool:
-        return self._cancelled
+        return self[1] is None
+
+
+_CANCELLED: Final = (OUTSIDE, None, ())
 
 
 class VirtualLoop(asyncio.BaseEventLoop):
     """Deterministic: no sockets, no threads, no time but its own. Seconds begin at 0."""
 
     _ready: Any
+    _task_factory: Any
 
     def __init__(self) -> None:
         super().__init__()
@@ -178,7 +176,7 @@ class VirtualLoop(asyncio.BaseEventLoop):
             if process is not None and PROCESS not in context:
                 context.run(PROCESS.set, process)
             process = context.get(PROCESS)
-        task = super().create_task(coro, name=name, context=context, **options)
+        task: Any = self._task_factory(self, coro, name=name, context=context, **options)
         (self.outsiders if process is None else process.tasks).append(task)
         return task
 
@@ -195,14 +193,12 @@ class VirtualLoop(asyncio.BaseEventLoop):
 
     def timers_of(self, process: Process) -> list[_Handle]:
         """Timers that a process has set and not called off."""
-        return [
-            timer for _, _, timer in self._timers if not timer._cancelled and timer._context.get(PROCESS) is process
-        ]
+        return [timer for _, _, timer in self._timers if not timer.cancelled() and timer[0].get(PROCESS) is process]
 
     def call_soon(  # type: ignore[override]
         self, callback: Any, *args: Any, context: Context | None = None
     ) -> Any:
-        handle = _Handle(callback, args, copy_context() if context is None else context)
+        handle = _Handle((copy_context() if context is None else context, callback, args))
         self._ready.append(handle)
         return handle
 
@@ -210,7 +206,7 @@ class VirtualLoop(asyncio.BaseEventLoop):
         self, when: float, callback: Any, *args: Any, context: Context | None = None
     ) -> Any:
         """Timers of one moment ring in the order in which they were set."""
-        timer = _Handle(callback, args, copy_context() if context is None else context)
+        timer = _Handle((copy_context() if context is None else context, callback, args))
         self._order += 1
         heappush(self._timers, (when, self._order, timer))
         return timer
@@ -227,7 +223,7 @@ class VirtualLoop(asyncio.BaseEventLoop):
             if not ready:
                 if self._stopping:  # type: ignore[attr-defined]
                     return
-                while timers and timers[0][2]._cancelled:
+                while timers and timers[0][2][1] is None:
                     heappop(timers)
                 if not timers:
                     raise Stuck
@@ -238,13 +234,13 @@ class VirtualLoop(asyncio.BaseEventLoop):
             try:
                 for _ in range(len(ready)):
                     handle = ready.popleft()
-                    if handle._cancelled:
+                    context, callback, args = handle
+                    if callback is None:
                         continue
-                    context = handle._context
                     if self.stopped and (process := context.get(PROCESS)) is not None and process.stopped:
                         process.shelve(handle)
                         continue
-                    context.run(handle._callback, *handle._args)
+                    context.run(callback, *args)
             except (SystemExit, KeyboardInterrupt):
                 raise
             except BaseException as error:  # noqa: BLE001 - as every event loop does

@@ -12,9 +12,11 @@ from tests.simulation.schedule import simulating
 PORTION: Final = 500
 """Schedules that a process plays at a time."""
 
-
 WARM: Final = 20
 """Schedules after which all code has been loaded, and what it makes once has been made."""
+
+SWEPT: Final = 5
+"""Schedules whose garbage is swept at once, a megabyte; a part of `WARM`."""
 
 
 class Portion(NamedTuple):
@@ -28,13 +30,18 @@ class Portion(NamedTuple):
 def play_all(seeds: range) -> Portion:
     """Play one seed after the other."""
     began, findings = time.process_time(), list[str]()
-    with simulating():
-        for seed in seeds:
-            if (played := play(seed)).findings:
-                findings.append(told(played))
-            if seed == seeds.start + WARM:  # garbage is not looked for in code, and in what it keeps
-                gc.collect()
-                gc.freeze()
+    gc.disable()
+    try:
+        with simulating():
+            for count, seed in enumerate(seeds, 1):
+                if (played := play(seed)).findings:
+                    findings.append(told(played))
+                if count % SWEPT == 0:
+                    gc.collect()
+                if count == WARM:  # garbage is not looked for in code, and in what it keeps
+                    gc.freeze()
+    finally:
+        gc.enable()
     return Portion(len(seeds), time.process_time() - began, findings)
 
 

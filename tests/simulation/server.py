@@ -99,24 +99,28 @@ class Server:
 
     def perform(self, name: str, call: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Apply a call at once, as one transaction. Raises what the store raises."""
+        if call in READS:
+            return self._answer(call, args, kwargs)
         if call == "rescue":
             self._expire(name)
-        if call == "reserve":
+        elif call == "reserve":
             kwargs["now"] = self.now()  # as PostgreSQL does, it goes by its own clock
-        if call == "release" and self.store._slots.get((args[0], kwargs["run"], kwargs["key"])) != name:
+        elif call == "release" and self.store._slots.get((args[0], kwargs["run"], kwargs["key"])) != name:
             return None  # as PostgreSQL's does, the store of a node frees that node's slots only
-        coroutine = getattr(self.store, call)(*args, **kwargs)
-        try:
-            coroutine.send(None)
-        except StopIteration as stop:
-            answer = stop.value
-        else:
-            raise AssertionError(f"{call} of the memory store waits for something")
-        if call not in READS and (answer or call not in CHANCES):
+        answer = self._answer(call, args, kwargs)
+        if answer or call not in CHANCES:
             self.written(name)
         if call in SEEN:
             self._seen(name, call, args, kwargs, answer)
         return answer
+
+    def _answer(self, call: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        coroutine = getattr(self.store, call)(*args, **kwargs)
+        try:
+            coroutine.send(None)
+        except StopIteration as stop:
+            return stop.value
+        raise AssertionError(f"{call} of the memory store waits for something")
 
     def written(self, name: str) -> None:
         """A transaction of this node has changed something."""

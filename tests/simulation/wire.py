@@ -91,7 +91,8 @@ class Wire:
         if roll < weather.calm and self.cut_until <= loop._seconds:
             return self._server.perform(self.process.name, name, args, kwargs)
         future: asyncio.Future[Any] = loop.create_future()
-        there = max(loop.time(), self.cut_until) + weather.slow * dice.random()
+        now = loop._seconds
+        there = max(now, self.cut_until) + weather.slow * dice.random()
         back = weather.slow * dice.random()
         fate = dice.random()
         self.told_until = max(self.told_until, there + back * 2)
@@ -99,12 +100,12 @@ class Wire:
             self._server.note("trouble", self.process.name, name, fate < weather.refused)
         if fate < weather.refused:
             error = StoreBusy("refused") if dice.random() < 0.5 else StoreError("refused")
-            loop.outside(there - loop.time() + back, fail, future, error)
+            loop.outside(there - now + back, fail, future, error)
         elif fate < weather.refused + weather.unsure:
-            loop.outside(there - loop.time() + back * 2 * dice.random(), self._apply, name, args, kwargs, None, 0.0)
-            loop.outside(there - loop.time() + back * 2, fail, future, StoreError("the answer was lost"))
+            loop.outside(there - now + back * 2 * dice.random(), self._apply, name, args, kwargs, None, 0.0)
+            loop.outside(there - now + back * 2, fail, future, StoreError("the answer was lost"))
         else:
-            loop.outside(there - loop.time(), self._apply, name, args, kwargs, future, back)
+            loop.outside(there - now, self._apply, name, args, kwargs, future, back)
         return await future
 
     def _apply(
@@ -169,10 +170,10 @@ class Wire:
             self._server.note("trouble", self.process.name, "write", fate < weather.refused)
             self._server.refusals.append(Refusal(there + back * (1 if fate < weather.refused else 2), batch))
         if fate < weather.refused:
-            loop.outside(there + back - now, self._tell, written, frozenset(), StoreError("refused"))
+            self._tell(there + back, written, frozenset(), StoreError("refused"))
         elif fate < weather.refused + weather.unsure:
             loop.outside(there - now + back * 4 * dice.random(), self._write, batch, None, 0.0)
-            loop.outside(there - now + back * 2, self._tell, written, frozenset(), StoreError("the answer was lost"))
+            self._tell(there + back * 2, written, frozenset(), StoreError("the answer was lost"))
         else:
             loop.outside(there - now, self._write, batch, written, back)
 
@@ -182,12 +183,12 @@ class Wire:
 
         def answered(fenced: frozenset[int], error: Exception | None) -> None:
             if written is not None:
-                self._loop.outside(back, self._tell, written, fenced, error)
+                self._tell(self._loop.time() + back, written, fenced, error)
 
         self._server.write(self.process.name, batch, answered)
 
-    def _tell(self, written: Written, fenced: frozenset[int], error: Exception | None) -> None:
-        self._loop.call_soon(written, fenced, error, context=self.process.context)
+    def _tell(self, at: float, written: Written, fenced: frozenset[int], error: Exception | None) -> None:
+        self._loop.call_at(at, written, fenced, error, context=self.process.context)
 
     # News -------------------------------------------------------------------------------------------------------
 
