@@ -7,11 +7,12 @@ from datetime import timedelta
 from typing import Any, Final
 
 from engine.cli import console, opening, times
-from engine.cli.attend import waits
+from engine.cli.digest import Wait, waits_of
 from engine.cli.views import run_json
 from engine.client import Client
 from engine.model.errors import RunConflict, UsageError
 from engine.model.run import ENDED, RunRecord, RunState
+from engine.ports.store import Store
 
 BATCH: Final = 500
 """Runs forgotten in one transaction: a node on the same store waits for it."""
@@ -35,12 +36,21 @@ async def cancel_run(run_id: str, reason: str, store: str | None, *, as_json: bo
             await _advise_node(client, record, store)
 
 
+async def _signals(store: Store, record: RunRecord) -> list[Wait]:
+    """The signals that a run and its children wait for, or waited for when they were last at work."""
+    found = [wait for wait in waits_of(record.id, await store.read(record.num)) if wait.kind == "signal"]
+    for child in await store.children(record.num):
+        if child.state not in ENDED:
+            found += await _signals(store, child)
+    return found
+
+
 async def send_signal(run_id: str, name: str, payload: str, store: str | None, *, as_json: bool) -> None:
     """Store a signal. Raises UsageError for a payload that is not JSON."""
     value = _payload(payload)
     async with opening.client(store) as client:
         record = await opening.find(client, run_id)
-        others = [wait for wait in await waits(client.store, record) if wait.kind == "signal"]
+        others = await _signals(client.store, record)
         await client.signal(run_id, name, value)
         record = await client.record(run_id)
         if as_json:

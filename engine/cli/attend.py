@@ -7,7 +7,8 @@ import time
 from dataclasses import dataclass
 from typing import Any, Final, TypeAlias
 
-from engine.cli.digest import Wait, waits_of
+from engine.cli.digest import Wait
+from engine.cli.reasons import waits
 from engine.cli.stopping import Stop
 from engine.model.run import ENDED, RunRecord, RunState
 from engine.ports.store import Store
@@ -118,16 +119,4 @@ async def unfinished_children(store: Store, record: RunRecord) -> list[RunRecord
         children = [child for child in await store.children(todo.pop()) if child.state not in ENDED]
         found += children
         todo += [child.num for child in children]
-    return found
-
-
-async def waits(store: Store, record: RunRecord) -> list[Wait]:
-    """What a run waits for, its children included."""
-    if record.state is RunState.QUEUED and record.wake_at is not None:
-        return [Wait(record.id, "start", "", record.wake_at)]
-    found = waits_of(record.id, await store.read(record.num))
-    for child in await store.children(record.num):
-        if child.state not in ENDED:
-            found.append(Wait(record.id, "child", child.id, None))
-            found += await waits(store, child)
     return found

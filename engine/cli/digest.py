@@ -41,7 +41,13 @@ _WAITED_FOR: Final = {
     "retry": "the next attempt of {name}",
     "child": "the child run {name}",
     "start": "its start",
-    "rate": "the rate of {name}",
+    "rate": "a place in the rate of {name}",
+    "lane": "its turn in the lane {name}",
+    "node": "{name}",
+    "pool": "a slot of the pool {name}",
+    "room": "room on a node that takes it",
+    "dead node": "a node to go on with it, as {name} has died",
+    "lease": "others to take it over, as nothing is heard of its node {name}, whose lease lasts",
 }
 
 

@@ -162,7 +162,10 @@ async def _inside(client: Client) -> AsyncGenerator[Check]:
     nodes = await store.nodes()
     for node in nodes:
         what = f"node {node.id} on {node.host}, up {times.rough(time.time_ns() - node.started)}"
-        if node.alive:
+        if node.unheard:
+            ends = f"its lease ends in {node.lasts:.0f} s, and then others take over its runs"
+            yield Check("nodes", "warn", f"{what}, has not been heard of for {node.silent:.0f} s; {ends}")
+        elif node.alive:
             yield Check("nodes", "ok", f"{what}, serves {_served(node)}{_duty(node)}")
         else:
             yield Check("nodes", "warn", f"{what}, has died; the next node takes over its runs")

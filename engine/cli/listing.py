@@ -5,20 +5,23 @@ from __future__ import annotations
 import asyncio
 import shutil
 import sys
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
 from engine.cli import console, opening, times
+from engine.cli.reasons import View, look
 from engine.cli.views import kind_of, run_json
 from engine.cli.wanting import missing
 from engine.client import Client, failure_of, is_over
 from engine.model.errors import UsageError
-from engine.model.run import LogLine, NodeRecord, RunRecord, RunState
+from engine.model.run import LogLine, RunRecord, RunState
 
 LOOK: Final = 0.1
 """Seconds between two looks while following."""
+
+LOST: Final = ("dead node", "lease")
+"""Waits of a run whose attempts may have been under way, and are not any more."""
 
 _COLOURS: Final = {"WARNING": "yellow", "ERROR": "red", "CRITICAL": "red", "DEBUG": "dim"}
 
@@ -52,21 +55,22 @@ async def list_runs(which: Filter, store: str | None, as_json: bool) -> None:
             records = await client.store.list_runs(
                 states=states, flow=which.flow, tag=which.tag, limit=which.limit, before=before
             )
-            nodes = await client.store.nodes()
+            view = await look(client.store, records)
     except opening.NoStoreYet as error:
         console.say(str(error))
         return
     if as_json:
         for record in records:
-            console.put_json({**run_json(record), "wanting": missing(record, nodes)})
+            waits = [wait.as_json() for wait in view.waits(record)]
+            console.put_json({**run_json(record), "wanting": missing(record, view.nodes), "waits_for": waits})
     elif records:
-        _print_table(records, nodes, more=len(records) == which.limit)
+        _print_table(records, view, more=len(records) == which.limit)
     else:
         console.say("no runs" if not (states or which.flow or which.tag or before) else "no such runs")
 
 
-def _print_table(records: Sequence[RunRecord], nodes: Sequence[NodeRecord], *, more: bool) -> None:
-    rows = [(r.id, r.flow, r.state.value, _when(r), _took(r), _note(r, nodes)) for r in records]
+def _print_table(records: Sequence[RunRecord], view: View, *, more: bool) -> None:
+    rows = [(r.id, r.flow, r.state.value, _when(r), _took(r), _note(r, view)) for r in records]
     for line in console.table(("ID", "FLOW", "STATE", "STARTED", "TOOK", ""), rows, console.STATE_COLOURS):
         console.put(line)
     if more and console.is_terminal(sys.stdout):
@@ -83,23 +87,26 @@ def _took(record: RunRecord) -> str:
     return times.brief(record.ended - record.started)
 
 
-def _note(record: RunRecord, nodes: Sequence[NodeRecord]) -> str:
+def _note(record: RunRecord, view: View) -> str:
     width = max(20, shutil.get_terminal_size((160, 24)).columns - 90) if console.is_terminal(sys.stdout) else 200
     match record.state:
-        case RunState.FAILED:
+        case RunState.FAILED | RunState.DIVERGED:
             return console.shorten(f"{kind_of(record)}: {failure_of(record)['message']}", width)
         case RunState.WAITING | RunState.QUEUED if record.cancel is not None:
             return "to be cancelled"
-        case RunState.WAITING | RunState.QUEUED if record.held:
-            return f"for its turn in the lane {record.lane}"
-        case RunState.WAITING | RunState.QUEUED if record.wake_at and record.wake_at > time.time_ns():
-            return f"until {times.local(record.wake_at)}"
-        case RunState.QUEUED if (lacking := missing(record, nodes)) is not None:
-            return f"for {lacking}"
         case RunState.CANCELLED:
             return console.shorten(record.cancel or failure_of(record)["message"], width)
         case _:
-            return ""
+            return console.shorten(_waits(record, view), width)
+
+
+def _waits(record: RunRecord, view: View) -> str:
+    waits = view.waits(record)
+    if not waits or (view.works(record) and waits[0].kind not in LOST):
+        return ""
+    first = waits[0]
+    text = f"until {times.local(first.until)}" if first.kind == "start" and first.until else f"for {first}"
+    return text if len(waits) == 1 else f"{text}, and {len(waits) - 1:,} more"
 
 
 async def print_logs(run_id: str, store: str | None, *, follow: bool, as_json: bool) -> None:

@@ -8,11 +8,10 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 from engine.cli import console, opening, times
-from engine.cli.attend import waits
 from engine.cli.digest import Counts, counts_of
 from engine.cli.failing import stack_of
+from engine.cli.reasons import waits
 from engine.cli.views import full_json, kind_of, result_of
-from engine.cli.wanting import missing
 from engine.client import Client, failure_of
 from engine.model.entry import Entry
 from engine.model.limits import NORMAL, QUEUE
@@ -90,12 +89,7 @@ async def _facts(client: Client, record: RunRecord) -> list[tuple[str, str]]:
     facts += [("child", f"{child.id}  {child.state}") for child in await client.store.children(record.num)]
     facts.append(("version", f"{record.version}, Python {record.python}, code {record.fingerprint}"))
     facts.append(("trace", record.trace))
-    if record.held:
-        facts.append(("waits for", "its turn in the lane"))
-    elif (lacking := missing(record, await client.store.nodes())) is not None:
-        facts.append(("waits for", lacking))
-    if record.state not in ENDED:
-        facts += [("waits for", str(wait)) for wait in await waits(client.store, record)]
+    facts += [("waits for", str(wait)) for wait in await waits(client.store, record)]
     return facts
 
 
@@ -152,11 +146,10 @@ def _indented(text: str) -> str:
 async def _document(
     client: Client, record: RunRecord, entries: Sequence[Entry], *, trace: bool, journal: bool
 ) -> dict[str, Any]:
-    waiting = await waits(client.store, record) if record.state not in ENDED else []
     document = {
         **await full_json(client, record),
         "children": [child.id for child in await client.store.children(record.num)],
-        "waits_for": [wait.as_json() for wait in waiting],
+        "waits_for": [wait.as_json() for wait in await waits(client.store, record)],
         "tasks": [_count_json(count) for count in counts_of(entries)],
     }
     if trace:

@@ -11,13 +11,24 @@ def missing(run: RunRecord, nodes: Sequence[NodeRecord]) -> str | None:
     """What kind of node a run waits for, in words; None when there is one, or it waits for something else."""
     if run.state not in (RunState.QUEUED, RunState.WAITING):
         return None
-    alive = [node for node in nodes if node.alive]
-    having = [node for node in alive if run.flow in node.flows]
+    having = _having(run, nodes)
     if not having:
         return f"a node that has the flow {run.flow}"
-    in_queue = [node for node in having if node.queues is None or run.queue in node.queues]
-    if not in_queue:
+    if not any(_in_queue(run, node) for node in having):
         return f"a node that has {run.flow} and takes the queue {run.queue}"
-    if not any({*run.requires} <= {*node.tags} for node in in_queue):
+    if not takers(run, nodes):
         return f"a node that has {run.flow} and the tags {', '.join(run.requires)}"
     return None
+
+
+def takers(run: RunRecord, nodes: Sequence[NodeRecord]) -> list[NodeRecord]:
+    """The live nodes that take runs like this one."""
+    return [node for node in _having(run, nodes) if _in_queue(run, node) and {*run.requires} <= {*node.tags}]
+
+
+def _having(run: RunRecord, nodes: Sequence[NodeRecord]) -> list[NodeRecord]:
+    return [node for node in nodes if node.alive and run.flow in node.flows]
+
+
+def _in_queue(run: RunRecord, node: NodeRecord) -> bool:
+    return node.queues is None or run.queue in node.queues

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import NamedTuple
 
-from engine.model.limits import NORMAL, QUEUE, Occupied
+from engine.model.limits import NORMAL, QUEUE, Occupied, Pool
 
 
 class RunState(StrEnum):
@@ -135,8 +135,9 @@ class NodeRecord:
     """A process that runs flows. `alive` is judged by whoever reads it, by the store's rules.
 
     `queues` None means all of them, and none that it takes only runs it was told of by name; `versions` are those of
-    `flows`, in the same order; `lease` is in seconds, None where an operating system lock tells who lives; `blobs` is
-    the place of large results, empty when it was not told.
+    `flows`, in the same order; `pools` are those that flows have, by the flow's name; `lease` is in seconds, None where
+    an operating system lock tells who lives; `silent` is how long ago, in seconds, the lease was renewed, by the
+    store's clock; `blobs` is the place of large results, empty when it was not told.
     """
 
     id: str
@@ -151,6 +152,18 @@ class NodeRecord:
     concurrency: int = 0
     lease: float | None = field(default=None, compare=False)
     blobs: str = ""
+    pools: tuple[tuple[str, Pool], ...] = ()
+    silent: float | None = field(default=None, compare=False)
+
+    @property
+    def unheard(self) -> bool:
+        """Whether it should have renewed its lease by now, and has not: it may have died, or be frozen or cut off."""
+        return self.alive and None not in (self.lease, self.silent) and (self.silent or 0) > (self.lease or 0) / 2
+
+    @property
+    def lasts(self) -> float:
+        """Seconds until its lease ends if it is not renewed."""
+        return max(0.0, (self.lease or 0) - (self.silent or 0))
 
     def may_miss(self, other: NodeRecord) -> bool:
         """Whether large results of the other node may be out of reach: another place, or a folder of another host."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from typing import Protocol
 
+from engine.model.entry import Entry
 from engine.model.run import LogLine, RunRecord, RunState
 
 
@@ -29,6 +30,17 @@ class History(Protocol):
 
     async def count_runs(self) -> dict[RunState, int]:
         """How many runs there are in each state that is not final. The others may be millions, and are not counted."""
+        ...
+
+    async def last_lines(self, runs: Collection[int], *, each: int) -> Sequence[Entry]:
+        """The last `each` journal lines of each of these runs, in order: one query for a whole list.
+
+        Only lines that tell of a wait, or of a failed attempt, have their value; results may be large.
+        """
+        ...
+
+    async def open_children(self, runs: Collection[int], *, each: int) -> Sequence[RunRecord]:
+        """Of each of these runs up to `each` child runs that have not ended: one query for a whole list."""
         ...
 
     async def logs(self, run: int, *, after: int = 0, limit: int = 1000) -> Sequence[tuple[int, LogLine]]:

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from engine.flow import Flow
-from engine.model.limits import Takes
+from engine.model.limits import Pool, Takes
 from engine.model.run import NodeRecord
 from engine.settings import NodeSettings
 
@@ -75,6 +75,7 @@ def record_of(
         tags=settings.tags,
         concurrency=settings.concurrency,
         blobs=blobs,
+        pools=tuple(_pools(flows).items()),
     )
 
 
@@ -90,7 +91,7 @@ def takes_of(
     A run goes on where the version is that it was started with, or has last gone on with, as long as one of the
     `others` has that version: only where there is none is it another one's, which then finds out by replay.
     """
-    pools = {name: flow.options.pool for name, flow in flows.items() if flow.options.pool is not None}
+    pools = _pools(flows)
     if named:
         return Takes(tags=None, pools=pools)
     elsewhere = {
@@ -101,6 +102,10 @@ def takes_of(
         if name in flows and version != flows[name].options.version
     }
     return Takes(queues=settings.queues, tags=settings.tags, pools=pools, elsewhere=frozenset(elsewhere))
+
+
+def _pools(flows: Mapping[str, Flow[..., Any]]) -> dict[str, Pool]:
+    return {name: flow.options.pool for name, flow in flows.items() if flow.options.pool is not None}
 
 
 def _takes_as_much(node: NodeRecord, settings: NodeSettings) -> bool:

@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Protocol
 
+from engine.model.limits import Pool
 from engine.model.run import NewRun, NodeRecord, RunRecord, RunState
 
 
@@ -88,7 +89,7 @@ def columns_of(run: NewRun, array: Callable[[Sequence[str]], object]) -> dict[st
     }
 
 
-def node_of(row: Row, *, flows: Iterable[str], alive: bool) -> NodeRecord:
+def node_of(row: Row, *, flows: Iterable[str], alive: bool, silent: float | None = None) -> NodeRecord:
     """The record of one row of `node`."""
     duty = json.loads(row["duty"])
     return NodeRecord(
@@ -104,13 +105,16 @@ def node_of(row: Row, *, flows: Iterable[str], alive: bool) -> NodeRecord:
         concurrency=duty.get("concurrency", 0),
         lease=duty.get("lease"),
         blobs=duty.get("blobs", ""),
+        pools=tuple((flow, Pool(name, slots)) for flow, name, slots in duty.get("pools", ())),
+        silent=silent,
     )
 
 
 def duty_of(node: NodeRecord, **more: float) -> str:
     """What a node tells of itself besides its flows, as JSON."""
     told = {"versions": node.versions, "queues": node.queues, "tags": node.tags, "concurrency": node.concurrency}
-    return json.dumps({**told, "blobs": node.blobs, **more})
+    pools = [(flow, pool.name, pool.slots) for flow, pool in node.pools]
+    return json.dumps({**told, "blobs": node.blobs, "pools": pools, **more})
 
 
 def signed(span: int) -> int:

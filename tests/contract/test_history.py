@@ -8,9 +8,10 @@ from typing import Any
 import pytest
 
 from engine.model.change import Ended, Parked
+from engine.model.entry import ATTEMPT, PENDING, WAIT
 from engine.model.run import RunRecord, RunState
 from engine.ports.store import Store
-from tests.contract.harness import claimed, log, new_run, write_as
+from tests.contract.harness import claimed, entry, log, new_run, write_as
 
 
 def _ids(runs: Sequence[RunRecord]) -> str:
@@ -77,3 +78,27 @@ async def test_log_lines_come_back_in_order_with_positions(store: Store) -> None
     assert [line for _, line in lines] == [log(run, "one"), log(run, "two"), log(run, "three")]
     assert await store.logs(run.num, after=lines[0][0]) == lines[1:]
     assert await store.logs(run.num, limit=1) == lines[:1]
+
+
+async def test_the_last_lines_of_many_runs_come_in_one_answer(store: Store) -> None:
+    one, two, _ = [await claimed(store, name) for name in ("one", "two", "none")]
+    lines = [entry(one, seq) for seq in range(5)]
+    wait = entry(one, 5, kind=WAIT, name="sleep", outcome=PENDING, value=b"7")
+    await write_as(store, one, *lines, wait)
+    failed = entry(two, 0, kind=ATTEMPT, value=b'{"retry_at":8}')
+    await write_as(store, two, failed)
+    found = await store.last_lines([two.num, one.num, 999], each=3)
+    assert [*found] == [lines[3]._replace(value=b""), lines[4]._replace(value=b""), wait, failed]
+    assert [*await store.last_lines([], each=3)] == []
+
+
+async def test_children_that_have_not_ended(store: Store) -> None:
+    parents = [await claimed(store, name) for name in ("p", "q")]
+    children = [await claimed(store, f"c{n}", parent=parents[n % 2].num) for n in range(6)]
+    await write_as(store, children[0], Ended(children[0].num, RunState.SUCCEEDED, b"1", None, None, 200))
+    await write_as(store, children[2], Ended(children[2].num, RunState.DIVERGED, None, None, b"{}", 200))
+    nums = [parent.num for parent in parents]
+    assert [child.id for child in await store.open_children(nums, each=5)] == ["c2", "c4", "c1", "c3", "c5"]
+    few = await store.open_children(nums, each=1)
+    assert sorted(child.parent or 0 for child in few) == nums
+    assert [*await store.open_children([], each=1)] == []

@@ -9,6 +9,7 @@ import pytest
 from engine.model.change import Parked
 from engine.model.entry import NOW, STARTED, WAIT
 from engine.model.errors import Fenced, StoreError
+from engine.model.limits import Pool
 from engine.model.run import RunState
 from engine.ports.store import Store
 from tests.contract.conftest import Kill
@@ -21,6 +22,12 @@ async def test_nodes_are_listed_while_they_are_members(store: Store) -> None:
     assert await store.nodes() == [node("a", pid=7, host="h", started=1, flows=("f", "g")), node("b", started=2)]
     await store.leave("a")
     assert await store.nodes() == [node("b", started=2)]
+
+
+async def test_a_node_tells_the_pools_of_its_flows(store: Store) -> None:
+    pools = (("f", Pool("narrow", 2)),)
+    await store.join(node(pools=pools))
+    assert [known.pools for known in await store.nodes()] == [pools]
 
 
 async def test_another_program_sees_that_a_node_lives(store: Store, other: Store) -> None:

@@ -122,6 +122,8 @@ ENTRY = "1, 1, 1, '', '', '', '', 1, 1, 1, 1, 1, '', '', NULL, 1"
         ("list_cancel_requests", "'{1}'", "run_cancel_asked"),
         ("list_signals", "'{1}', 1", "signal_key"),
         ("list_children", "1", "run_children"),
+        ("list_open_children", "'{1}', 1", "run_children"),
+        ("last_lines", "'{1}', 1", "journal_key"),
         ("list_logs", "1, 1, 1", "log_key"),
         ("list_unfinished", "NULL", "run_by_state"),
         ("count_runs", "", "run_by_state"),

@@ -56,6 +56,8 @@ KIND = "flow=? AND queue=? AND requires=? AND version=?"
         ("list_owned", ("node",), "run_by_state (state=?)"),
         ("release_owned", ("node",), "run_by_state (state=?)"),
         ("list_children", (1,), "run_children (parent=?)"),
+        ("list_open_children", {"runs": "[1]", "each": 1}, "run_children (parent=?)"),
+        ("last_lines", {"runs": "[1]", "each": 1}, "line USING PRIMARY KEY (run=? AND seq>?)"),
         ("count_runs", {}, "run_by_state (state=?)"),
         ("list_unfinished", {"flow": None}, "run_by_state (state=?)"),
         ("find_prunable", (1, 1), "run_by_end (ended<?)"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Collection, Sequence
 
+from engine.model.entry import ATTEMPT, WAIT, Entry
 from engine.model.run import ENDED, LogLine, RunRecord, RunState
 from engine.stores.memory.tables import Tables
 
@@ -36,6 +37,14 @@ class MemoryHistory(Tables):
 
     async def count_runs(self) -> dict[RunState, int]:
         return dict(Counter(run.state for run in self._records() if run.state not in ENDED))
+
+    async def last_lines(self, runs: Collection[int], *, each: int) -> Sequence[Entry]:
+        lines = [entry for run in sorted(runs) for _, entry in sorted(self._entries.get(run, {}).items())[-each:]]
+        return [line if line.kind in (WAIT, ATTEMPT) else line._replace(value=b"") for line in lines]
+
+    async def open_children(self, runs: Collection[int], *, each: int) -> Sequence[RunRecord]:
+        ours = [run for run in self._records() if run.parent in runs and run.state not in ENDED]
+        return [child for run in sorted(runs) for child in [child for child in ours if child.parent == run][:each]]
 
     async def logs(self, run: int, *, after: int = 0, limit: int = 1000) -> Sequence[tuple[int, LogLine]]:
         return [(position, line) for position, line in self._logs if line.run == run and position > after][:limit]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from typing import Final
 
+from engine.model.entry import Entry
 from engine.model.run import LogLine, RunRecord, RunState
 from engine.stores.postgres.connect import Connection, Row
 from engine.stores.postgres.part import Part
@@ -13,6 +14,8 @@ from engine.stores.postgres.statements import statement
 
 LIST_UNFINISHED = statement("list_unfinished")
 COUNT_RUNS = statement("count_runs")
+LAST_LINES = statement("last_lines")
+LIST_OPEN_CHILDREN = statement("list_open_children")
 LIST_LOGS = statement("list_logs")
 FIND_PRUNABLE = statement("find_prunable")
 LIST_BLOBS = statement("list_blobs")
@@ -58,6 +61,18 @@ class PostgresHistory(Part):
     async def count_runs(self) -> dict[RunState, int]:
         async def work(connection: Connection) -> dict[RunState, int]:
             return {RunState(row[0]): row[1] for row in await connection.fetch(self._db.sql(COUNT_RUNS))}
+
+        return await self._db.query(work)
+
+    async def last_lines(self, runs: Collection[int], *, each: int) -> Sequence[Entry]:
+        async def work(connection: Connection) -> list[Entry]:
+            return [Entry(*row.values()) for row in await connection.fetch(self._db.sql(LAST_LINES), [*runs], each)]
+
+        return await self._db.query(work)
+
+    async def open_children(self, runs: Collection[int], *, each: int) -> Sequence[RunRecord]:
+        async def work(connection: Connection) -> list[RunRecord]:
+            return [to_run(row) for row in await connection.fetch(self._db.sql(LIST_OPEN_CHILDREN), [*runs], each)]
 
         return await self._db.query(work)
 

@@ -37,7 +37,7 @@ def from_takes(flows: Collection[str], takes: Takes) -> Sequence[object]:
 
 def to_node(row: Row) -> NodeRecord:
     """The record of one row of `node`."""
-    return node_of(row, flows=row["flows"], alive=row["alive"])
+    return node_of(row, flows=row["flows"], alive=row["alive"], silent=row["silent"])
 
 
 def from_log(line: LogLine) -> Sequence[object]:

@@ -5,13 +5,16 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Collection, Sequence
 
+from engine.model.entry import Entry
 from engine.model.run import LogLine, RunRecord, RunState
 from engine.stores.sqlite.part import Part
-from engine.stores.sqlite.rows import to_run
+from engine.stores.sqlite.rows import array, to_run
 from engine.stores.sqlite.statements import statement
 
 LIST_UNFINISHED = statement("list_unfinished")
 COUNT_RUNS = statement("count_runs")
+LAST_LINES = statement("last_lines")
+LIST_OPEN_CHILDREN = statement("list_open_children")
 LIST_LOGS = statement("list_logs")
 FIND_PRUNABLE = statement("find_prunable")
 LIST_BLOBS = statement("list_blobs")
@@ -58,6 +61,16 @@ class SQLiteHistory(Part):
     async def count_runs(self) -> dict[RunState, int]:
         rows = await self._db.query(lambda connection: connection.execute(COUNT_RUNS).fetchall())
         return {RunState(state): count for state, count in rows}
+
+    async def last_lines(self, runs: Collection[int], *, each: int) -> Sequence[Entry]:
+        wanted = {"runs": array(runs), "each": each}
+        rows = await self._db.query(lambda connection: connection.execute(LAST_LINES, wanted).fetchall())
+        return [Entry(*row) for row in rows]
+
+    async def open_children(self, runs: Collection[int], *, each: int) -> Sequence[RunRecord]:
+        wanted = {"runs": array(runs), "each": each}
+        rows = await self._db.query(lambda connection: connection.execute(LIST_OPEN_CHILDREN, wanted).fetchall())
+        return [to_run(row) for row in rows]
 
     async def logs(self, run: int, *, after: int = 0, limit: int = 1000) -> Sequence[tuple[int, LogLine]]:
         rows = await self._db.query(lambda connection: connection.execute(LIST_LOGS, (run, after, limit)).fetchall())
