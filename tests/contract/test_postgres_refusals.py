@@ -105,8 +105,8 @@ async def test_a_schema_of_another_program_stays_as_it_is(url: str) -> None:
 
 def test_an_old_server() -> None:
     with pytest.raises(StoreError, match=r"12\.5.*13 or later.*[Uu]pgrade"):
-        refuse_old((12, 5), "db.example/x")
-    refuse_old((13, 0), "db.example/x")
+        refuse_old((12, 0, 5), "db.example/x")
+    refuse_old((13, 0, 0), "db.example/x")
 
 
 def test_without_the_driver(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -31,6 +31,7 @@ SETTINGS = {
     "full_page_writes": "off",
     "log_min_messages": "warning",
     "ssl": "on",
+    "password_encryption": "scram-sha-256",  # which PostgreSQL 13 does not do by itself
 }
 
 GUARD = """\

@@ -153,10 +153,10 @@ def driver() -> Any:
 
 
 def refuse_old(version: Sequence[int], shown: str) -> None:
-    """Raise StoreError for a server that lacks what the statements use."""
+    """Raise StoreError for a server that lacks what the statements use. To the driver, 12.22 is (12, 0, 22)."""
     if version[0] < OLDEST:
         raise StoreError(
-            f"the server at {shown} is PostgreSQL {version[0]}.{version[1]}; Headrace needs {OLDEST} or later. "
+            f"the server at {shown} is PostgreSQL {version[0]}.{version[2]}; Headrace needs {OLDEST} or later. "
             "Upgrade the server, or give another one with --store or HEADRACE_STORE"
         )
 
