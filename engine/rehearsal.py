@@ -29,7 +29,10 @@ from engine.runtime.commit import GroupCommit
 from engine.runtime.recording import Closing
 from engine.runtime.session import Session, root_scope
 
-Outcome = Literal["same", "diverges", "error"]
+Outcome = Literal["same", "goes on", "diverges", "error"]
+"""What a run would do: find all it has recorded; go on, though it has not asked for some of that when it ends or does
+something new; stop; fail, or not be judged.
+"""
 
 PATIENCE = 15.0
 """Seconds for one replay. What takes longer waits for something that is not recorded."""
@@ -92,13 +95,15 @@ def _judge(
     unasked = [line for line in unasked if line.epoch and line.outcome != kinds.CANCELLED]  # see Replay.diverges
     if root.done() and not root.cancelled() and root.exception() is not None:
         return verdict("error", f"the flow raises {root.exception()!r} while replaying")
+    names = ", ".join(f"{line.name}({line.args})" for line in unasked[:5]) + ", …" * (len(unasked) > 5)
+    if not root.done() and not frontier and session.delivery.replaying:
+        waits = f"after {PATIENCE:g} s it waits for something that is not recorded"
+        return verdict("error", f"{waits}; not asked for yet: {names}")
+    # A run goes on here: it stops only when it asks for something like it. See Replay.diverges.
     if root.done() and unasked:
-        names = ", ".join(f"{line.name}({line.args})" for line in unasked[:5])
-        return verdict("diverges", f"the flow ends without asking for what was recorded: {names}")
-    stuck = not frontier and session.delivery.replaying
-    if not root.done() and (stuck or (frontier and unasked)):
-        names = ", ".join(f"{line.name}({line.args})" for line in unasked[:5])
-        return verdict("diverges", f"the flow does not ask for what was recorded: {names}")
+        return verdict("goes on", f"the flow ends without asking for what was recorded: {names}")
+    if frontier and unasked:
+        return verdict("goes on", f"the flow does something new and has not asked for what was recorded: {names}")
     total = session.replay.total if session.replay is not None else 0
     return verdict("same", f"{total} recorded results are found again")
 

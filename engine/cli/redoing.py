@@ -110,6 +110,7 @@ async def check_upgrade(paths: Sequence[str], store: str | None, *, as_json: boo
 
 _SUMMARY = {
     "same": "would go on as recorded",
+    "goes on": "would go on without all that is recorded",
     "diverges": "would diverge",
     "error": "could not be replayed",
     "not here": "of flows that are not in these files",
@@ -130,8 +131,8 @@ async def _check(client: Client, record: RunRecord, flows: dict[str, Flow[..., A
             {"id": record.id, "flow": record.flow, "state": record.state.value, "outcome": outcome, "detail": detail}
         )
     else:
-        colour = {"same": "green", "diverges": "red", "error": "red"}.get(outcome, "dim")
+        colour = {"same": "green", "goes on": "yellow", "diverges": "red", "error": "red"}.get(outcome, "dim")
         console.put(f"{console.paint(f'{outcome:8}', colour)}  {record.id}")
-        if outcome in ("diverges", "error"):
+        if outcome in ("goes on", "diverges", "error"):
             console.put("\n".join(f"          {line}" for line in detail.split("\n")))
     return outcome

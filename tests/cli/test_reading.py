@@ -157,6 +157,10 @@ def test_upgrade_check(headrace: Headrace) -> None:
     done = headrace("upgrade-check", ".", code=5)
     assert '+ now asks: greet(name="MAY I")' in done.out
     assert "1 would go on as recorded, 1 would diverge" in done.err
+    headrace.edit("await greet(question.upper())", "pass")
+    done = headrace("upgrade-check", ".")
+    assert 'has not asked for what was recorded: greet(name="may I")' in done.out
+    assert "1 would go on as recorded, 1 would go on without all that is recorded" in done.err
     assert headrace.state("a") == "waiting"
     assert headrace.ledger() == ["greet may I"]
 

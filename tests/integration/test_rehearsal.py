@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from engine import Engine, flow, now, sleep, task, timeout, wait_for
+from engine import Engine, flow, now, rehearsal, sleep, task, timeout, wait_for
 from engine.flow import Flow
 from engine.model.run import RunState
 from engine.rehearsal import Verdict, rehearse
@@ -118,8 +118,8 @@ async def waiting_run(engine: Engine) -> str:
         (job, "same", "recorded results are found again"),
         (with_a_step_at_the_end, "same", "recorded results are found again"),
         (with_other_arguments, "diverges", "number=22"),
-        (with_a_step_removed, "diverges", "step"),
-        (that_ends_early, "diverges", "without asking for what was recorded"),
+        (with_a_step_removed, "goes on", "has not asked for what was recorded: now(), step("),
+        (that_ends_early, "goes on", "without asking for what was recorded"),
         (with_a_mistake, "error", "ZeroDivisionError"),
         (with_a_step_before_the_wait, "same", "recorded results are found again"),
     ],
@@ -174,6 +174,23 @@ async def test_a_block_under_a_deadline_is_rehearsed_too(make_engine: MakeEngine
     verdict, _, _ = await rehearsed(make_engine(), run_id, under_a_deadline, path)
     assert verdict.outcome == "same", verdict
     assert done == ["one", "two"]
+
+
+@flow(name="job")
+async def that_waits_for_something_else() -> str:
+    await asyncio.Event().wait()
+    return await step("one", 1)
+
+
+async def test_a_flow_that_waits_for_what_is_not_recorded_is_not_judged(
+    make_engine: MakeEngine, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(rehearsal, "PATIENCE", 0.05)
+    async with make_engine(job, linger=0.0) as engine:
+        run_id = await waiting_run(engine)
+    verdict, _, _ = await rehearsed(make_engine(), run_id, that_waits_for_something_else, path)
+    assert verdict.outcome == "error"
+    assert "waits for something that is not recorded; not asked for yet: step(" in verdict.detail
 
 
 async def test_parameters_that_do_not_fit_are_an_error_and_leave_the_loop_as_it_was(
