@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Sequence
-from typing import Final
+from collections.abc import Callable, Coroutine, Sequence
+from typing import Any, Final
 
-from engine.model.errors import StoreBusy, StoreError, StoreFull
+from engine.model.errors import HeadraceError, StoreBusy, StoreError, StoreFull
 from engine.model.run import RunRecord
 from engine.ports.clock import Cancellable
 from engine.runtime import execution
+from engine.runtime.futures import finished
 from engine.runtime.hosting import Hosting
 from engine.runtime.service import bear_with
 
@@ -36,7 +37,7 @@ class Claims:
                 self._node.wake.clear()
                 room = min(AT_ONCE, self._node.settings.concurrency - len(self._stays))
                 try:
-                    claimed = await (self._claim(room) if room > 0 else self._claim_children())
+                    claimed = await self._answer(self._claim(room) if room > 0 else self._claim_children())
                 except (StoreBusy, StoreFull) as error:
                     await bear_with(error, self._node.settings.rescue_every)
                     continue
@@ -50,6 +51,26 @@ class Claims:
                 await self._node.wake.wait()
         finally:
             self._call_off_alarm()
+
+    async def _answer(self, claim: Coroutine[Any, Any, Sequence[RunRecord]]) -> Sequence[RunRecord]:
+        """What a claim takes. When the node stops meanwhile, that is let go as soon as it is known."""
+        if self._node.store.immediate:
+            return await claim
+        claiming = asyncio.get_running_loop().create_task(claim, name="headrace claim")
+        try:
+            await finished(claiming)
+        except asyncio.CancelledError:
+            self._node.background(self._let_go(claiming), "let claimed runs go")
+            raise
+        return claiming.result()
+
+    async def _let_go(self, claiming: asyncio.Task[Sequence[RunRecord]]) -> None:
+        try:
+            records = await claiming
+        except HeadraceError as error:
+            _log.debug("a claim was under way when the node stopped, and failed: %s", error)
+            return
+        await asyncio.gather(*(execution.let_go(self._node, record) for record in records))
 
     async def _claim(self, limit: int) -> Sequence[RunRecord]:
         node, duty = self._node, self._node.duty

@@ -39,10 +39,14 @@ async def execute(node: Home, record: RunRecord, flow: Flow[..., Any], arrived: 
 
     Never raises for what the flow does. Raises StoreError when the journal cannot be read.
     """
-    if node.store.immediate:
-        journal, signals = await node.store.read(record.num), await node.store.signals(record.num)
-    else:  # at once: each is a round trip
-        journal, signals = await both(node.store.read(record.num), node.store.signals(record.num))
+    try:
+        if node.store.immediate:
+            journal, signals = await node.store.read(record.num), await node.store.signals(record.num)
+        else:  # at once: each is a round trip
+            journal, signals = await both(node.store.read(record.num), node.store.signals(record.num))
+    except asyncio.CancelledError:
+        await let_go(node, record)
+        raise
     session = Session(node, record, flow, journal, signals)
     arrived(session)
     node.telemetry.started(session.identity, record)
@@ -52,6 +56,16 @@ async def execute(node: Home, record: RunRecord, flow: Flow[..., Any], arrived: 
         await _stay(node, session, flow)
     finally:
         session.end()
+
+
+async def let_go(node: Home, record: RunRecord) -> None:
+    """Leave a run that was claimed, and is not in memory, to other nodes.
+
+    What goes wrong is for nobody to hear: the run goes with everything else that the node owns when it leaves.
+    """
+    done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+    node.commit.change(Released(record.num), record.epoch, lambda _: resolve(done, None))
+    await done
 
 
 async def _stay(node: Home, session: Session, flow: Flow[..., Any]) -> None:

@@ -8,13 +8,15 @@ from collections.abc import Collection, Sequence
 from contextlib import closing
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from engine import Engine, HeadraceError, flow, task, wait_for
+from engine.model.entry import Entry
 from engine.model.errors import Fenced
 from engine.model.limits import ANY, Takes
-from engine.model.run import RunState, Signal
+from engine.model.run import RunRecord, RunState, Signal
 from engine.settings import NodeSettings
 from engine.stores.blobs import MemoryBlobs
 from engine.stores.sqlite import SQLiteStore
@@ -164,6 +166,51 @@ async def test_two_engines_on_one_loop_do_not_disturb_each_other(tmp_path: Path)
         await plain
         assert type(plain) is asyncio.Task
     assert asyncio.get_running_loop().get_task_factory() is None
+
+
+class OnItsWay(SQLiteStore):
+    """A store whose answers to a claim, or to a journal, are long under way."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(path, durability="power")
+        self.slow: set[str] = set()
+        self.asked: list[str] = []
+        self.arrives = asyncio.Event()
+
+    async def claim(self, node: str, **options: Any) -> Sequence[RunRecord]:
+        found = await super().claim(node, **options)
+        await self._travel("claim", *found)
+        return found
+
+    async def read(self, run: int) -> Sequence[Entry]:
+        await self._travel("read", run)
+        return await super().read(run)
+
+    async def _travel(self, what: str, *found: object) -> None:
+        if what in self.slow and found:
+            self.asked.append(what)
+            await self.arrives.wait()
+
+
+@pytest.mark.parametrize("answer", ["claim", "read"])
+async def test_a_run_on_its_way_into_memory_is_handed_over_before_others_have_left(path: Path, answer: str) -> None:
+    leaving.clear()
+    store = OnItsWay(path)
+    async with Engine(store, flows=[slow_to_leave, quick], blobs=MemoryBlobs()) as engine:
+        await engine.start(slow_to_leave.bind(), id="slow")
+        await until(lambda: engine.node.sessions)
+        store.slow.add(answer)
+        run = await engine.start(quick.bind(1), id="on its way")
+        await until(lambda: store.asked)
+        await until_state(run, RunState.RUNNING)
+        serving = engine._serving
+        assert serving is not None
+        serving.cancel()
+        await until(lambda: leaving)
+        store.arrives.set()
+        await until_state(run, RunState.QUEUED)
+        assert [node.id for node in await store.nodes()] == [engine.node.id], "the other one has not left yet"
+        gate.set()
 
 
 async def test_who_is_told_to_stop_twice_still_hands_over(make_engine: MakeEngine) -> None:
