@@ -41,20 +41,20 @@ async def test_the_one_who_blocks_it_is_named(
     make_engine: MakeEngine, caplog: pytest.LogCaptureFixture, chosen: object, named: str
 ) -> None:
     reported.clear()
-    said = threading.Thread(target=_release_when, args=(caplog,), daemon=True)
+    said = threading.Thread(target=_release_when, args=(caplog, named), daemon=True)
     said.start()
     async with make_engine(with_a_blocking_task, blocks_itself, blocked_after=timedelta(milliseconds=40)) as engine:
         run = await engine.start(chosen.bind(), id="blocked")  # type: ignore[attr-defined]
         await run.result()
-        (text,) = [record.getMessage() for record in caplog.records if "has stood still" in record.getMessage()]
-        assert named in text
+        told = [record.getMessage() for record in caplog.records if "has stood still" in record.getMessage()]
+        (text,) = [text for text in told if named in text]  # a busy machine may have kept the loop from turning, too
         assert "reported.wait(20)" in text, "the stack says where"
         said.join()
 
 
-def _release_when(caplog: pytest.LogCaptureFixture) -> None:
+def _release_when(caplog: pytest.LogCaptureFixture, named: str) -> None:
     try:
-        wait_until(lambda: "has stood still" in caplog.text)
+        wait_until(lambda: named in caplog.text)
     finally:
         reported.set()
 
