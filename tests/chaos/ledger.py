@@ -26,14 +26,17 @@ class Line(NamedTuple):
 
 
 class Ledger:
-    """Appended to by many processes: each line is one write, and on disk when `note` returns."""
+    """Appended to by many processes: each line is one write, and on disk when `note` returns.
+
+    A process that is killed can leave half a line, where the file's pages meet: the next line begins on a new one.
+    """
 
     def __init__(self, file: Path) -> None:
         self._fd = os.open(file, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_DSYNC, 0o600)
 
     def note(self, what: str, **facts: object) -> None:
         line = {"at": time.monotonic_ns(), "pid": os.getpid(), "what": what, **facts}
-        os.write(self._fd, json.dumps(line).encode() + b"\n")
+        os.write(self._fd, b"\n" + json.dumps(line).encode() + b"\n")
 
     def close(self) -> None:
         os.close(self._fd)
@@ -61,5 +64,9 @@ class Tail:
 
 def _lines(texts: list[bytes]) -> Iterator[Line]:
     for text in texts:
-        facts = json.loads(text)
-        yield Line(facts.pop("at"), facts.pop("pid"), facts.pop("what"), facts)
+        try:
+            facts = json.loads(text) if text else None
+        except ValueError:
+            continue  # its writer was killed within `note`: what it was about to do has not begun, or was not noted
+        if facts is not None:
+            yield Line(facts.pop("at"), facts.pop("pid"), facts.pop("what"), facts)
