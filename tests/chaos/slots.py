@@ -26,8 +26,8 @@ PATIENCE: Final = 20.0
 SLOW: Final = 1.2
 """Seconds after which a node that stops is asked what it waits for, and so is the server; what they say is kept."""
 
-HAVING: Final = (b"COMMIT", b"COMMIT", b"task", b"started", b"")
-"""What the message has in it after which a connection is cut: the end of a transaction, a line, or anything."""
+HAVING: Final = (b"EXECUTE", b"succeeded", b"task", b"started", b"")
+"""What the message has in it after which a connection is cut: several statements, an end, a line, or anything."""
 
 HOLD: Final = ("answer", "answer", "answer", "late", "request")
 

@@ -53,6 +53,30 @@ async def test_only_the_fenced_run_of_a_batch_is_left_out(store: Store) -> None:
     assert await found(store, fresh) == fresh
 
 
+async def test_only_the_fenced_run_of_many_lines_is_left_out(store: Store) -> None:
+    stale, fresh = await _reclaimed(store)
+    mine = await claimed(store, "mine")
+    lines = [entry(mine, n) for n in range(1_100)]
+    epochs = {stale.num: stale.epoch, mine.num: mine.epoch}
+    assert await write(store, *lines, entry(stale, 0), epochs=epochs) == {stale.num}
+    assert await store.read(mine.num) == lines
+    assert await store.read(fresh.num) == []
+
+
+@pytest.mark.parametrize("change", [Parked(1, None, 0), Ended(1, RunState.SUCCEEDED, b"1", None, None, 9)])
+async def test_runs_that_park_or_end_beside_a_fenced_one_do(store: Store, change: Change) -> None:
+    mine = await claimed(store, "mine")
+    assert mine.num == 1
+    stale = await claimed(store)
+    await write_as(store, stale, Released(stale.num))
+    fresh = await claim_again(store, stale)
+    lines = (change, entry(mine, 0), Parked(stale.num, None, 0), Exported(stale.num, 9), entry(stale, 0))
+    assert await write(store, *lines, epochs={stale.num: stale.epoch, mine.num: mine.epoch}) == {stale.num}
+    assert (await found(store, mine)).state in (RunState.WAITING, RunState.SUCCEEDED)
+    assert await store.read(mine.num) == [entry(mine, 0)]
+    assert await found(store, fresh) == fresh
+
+
 async def test_an_epoch_from_the_future_is_fenced_too(store: Store) -> None:
     run = await claimed(store)
     assert await write(store, entry(run, 0), epochs={run.num: run.epoch + 1}) == {run.num}

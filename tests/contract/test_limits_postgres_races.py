@@ -3,49 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
 
 from engine.model.change import Ended
 from engine.model.run import RunState
-from engine.ports.store import Store
 from engine.stores.postgres import PostgresStore
-from engine.stores.postgres.address import Address
-from engine.stores.postgres.connect import Connection, Door
 from tests.contract.conftest import opened
 from tests.contract.harness import claimed, new_run, write_as
-from tests.support import postgres
-from tests.support.polling import until
+from tests.support.postgres import in_the_middle, until_blocked
 
-WAITING = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND application_name = $1"
 BEGUN = """\
 INSERT INTO headrace.run (id, flow, version, fingerprint, python, created, trace, span, sampled, parent_span, origin,
     tags, params, lane, held)
 VALUES ('b', 'f', '1', '', '', 1, '', 1, true, 0, '', '{}', '{}', 'x', true)"""
-
-
-@asynccontextmanager
-async def in_the_middle(url: str, *statements: str) -> AsyncGenerator[Connection]:
-    """A transaction that has done this and has not been committed."""
-    address = Address.parse(url)
-    connection = await Door(address, "in the middle").connect()
-    await connection.execute("BEGIN")
-    for sql in statements:
-        await connection.execute(address.sql(sql))
-    try:
-        yield connection
-    finally:
-        await connection.close()
-
-
-async def until_blocked(store: Store, url: str) -> None:
-    assert isinstance(store, PostgresStore)
-    name = store._door.name  # pyright: ignore[reportPrivateUsage]
-
-    async def blocked() -> bool:
-        return await postgres.rows(url, WAITING, name) != [(0,)]
-
-    await until(blocked, 10, every=0.01)
 
 
 async def test_who_comes_while_the_last_one_ends_has_its_turn(url: str) -> None:

@@ -20,6 +20,12 @@ from tests.support.proxy import Cut, Proxy
 
 CUTS: list[Cut] = ["request", "answer"]
 
+MESSAGE = b"EXECUTE"
+"""What is in a message of several statements, and not in those that the driver prepares."""
+
+SYNC = b"S\0\0\0\4"
+"""What the driver says at the end of a statement, however many packets it takes."""
+
 
 @pytest_asyncio.fixture
 async def proxy(url: str) -> AsyncIterator[Proxy]:
@@ -38,13 +44,13 @@ async def store(url: str, proxy: Proxy) -> AsyncIterator[Store]:
 @pytest.mark.parametrize("size", [1, 3, 1100])
 async def test_lines_are_there_once(store: Store, proxy: Proxy, cut: Cut, size: int) -> None:
     run = await claimed(store)
-    await write_as(store, run, entry(run, 0))
-    proxy.having = b"" if size < 1100 else b"COMMIT"
-    proxy.cut = cut
-    lines = [entry(run, 1 + n) for n in range(size)]
+    before = [entry(run, n) for n in range(min(size, 2))]
+    await write_as(store, run, *before)
+    proxy.having, proxy.cut = SYNC, cut
+    lines = [entry(run, 2 + n) for n in range(size)]
     assert await write_as(store, run, *lines) == frozenset()
     assert proxy.cuts == 1
-    assert await store.read(run.num) == [entry(run, 0), *lines]
+    assert await store.read(run.num) == [*before, *lines]
 
 
 @pytest.mark.parametrize("cut", CUTS)
@@ -52,7 +58,7 @@ async def test_lines_are_there_once(store: Store, proxy: Proxy, cut: Cut, size: 
 async def test_a_run_ends_once_and_its_log_is_not_doubled(store: Store, proxy: Proxy, cut: Cut, lines: int) -> None:
     run = await claimed(store)
     await write_as(store, run, log(run, "before"))
-    proxy.having, proxy.cut = b"COMMIT", cut
+    proxy.having, proxy.cut = SYNC, cut
     ended = Ended(run.num, RunState.SUCCEEDED, b"1", None, None, 400)
     assert await write_as(store, run, *(entry(run, n) for n in range(lines)), log(run, "last"), ended) == frozenset()
     assert proxy.cuts == 1
@@ -65,7 +71,7 @@ async def test_a_run_ends_once_and_its_log_is_not_doubled(store: Store, proxy: P
 async def test_log_lines_alone_are_not_doubled(store: Store, proxy: Proxy, cut: Cut) -> None:
     run = await claimed(store)
     await write_as(store, run, log(run, "before"))
-    proxy.having, proxy.cut = b"COMMIT", cut
+    proxy.having, proxy.cut = SYNC, cut
     assert await write_as(store, run, log(run, "one"), log(run, "two")) == frozenset()
     assert proxy.cuts == 1
     assert [line.message for _, line in await store.logs(run.num)] == ["before", "one", "two"]
@@ -77,8 +83,8 @@ async def test_other_changes_are_made(
     store: Store, proxy: Proxy, cut: Cut, change: Parked | Released | Exported
 ) -> None:
     run = await claimed(store)
-    await write_as(store, run, entry(run, 0))
-    proxy.having, proxy.cut = b"COMMIT", cut
+    await write_as(store, run, log(run, "before"))
+    proxy.having, proxy.cut = MESSAGE if isinstance(change, Parked) else SYNC, cut
     assert await write_as(store, run, change) == frozenset()
     assert proxy.cuts == 1
     now = await found(store, run)
@@ -96,7 +102,7 @@ async def test_a_fenced_batch_stays_fenced(store: Store, proxy: Proxy, cut: Cut)
     stale, mine = await claimed(store), await claimed(store, "mine")
     await write_as(store, stale, Released(stale.num))
     await store.claim("node", now=200, limit=1, flows=["f"], only=[stale.num])
-    proxy.having, proxy.cut = b"COMMIT", cut
+    proxy.having, proxy.cut = SYNC, cut
     assert await write_as(store, stale, log(stale, "no"), entry(stale, 0)) == {stale.num}
     assert await write_as(store, mine, entry(mine, 0)) == frozenset()
     assert await store.read(stale.num) == []
@@ -161,7 +167,7 @@ async def test_lines_that_arrive_late_are_refused(store: Store, proxy: Proxy, si
 @pytest.mark.parametrize("cut", CUTS)
 async def test_a_signal_arrives_once(store: Store, proxy: Proxy, cut: Cut) -> None:
     run = await claimed(store)
-    proxy.having, proxy.cut = b"COMMIT", cut
+    proxy.having, proxy.cut = MESSAGE, cut
     await store.signal("run", "go", b"1", now=200)
     assert proxy.cuts == 1
     assert len(await store.signals(run.num)) == 1
@@ -173,7 +179,7 @@ async def test_the_rest_of_a_node_s_life(store: Store, proxy: Proxy, cut: Cut) -
     proxy.having, proxy.cut = b"", cut
     await store.join(node())
     run, _ = await store.create(new_run())
-    proxy.having, proxy.cut = b"COMMIT", cut
+    proxy.having, proxy.cut = MESSAGE, cut
     assert await store.acquire("db", 1, node="node", run=run.num, key="k")
     assert len(await store.holders()) == 1
     proxy.cut = cut

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import nullcontext
 from typing import TypeAlias
 from urllib.parse import urlsplit
@@ -11,15 +11,17 @@ from urllib.parse import urlsplit
 import pytest
 import pytest_asyncio
 
-from engine.model.change import Ended
+from engine.model.change import Change, Ended, Parked
+from engine.model.entry import Entry
 from engine.model.limits import Occupied, Pool, Takes
-from engine.model.run import RunState
+from engine.model.run import LogLine, RunRecord, RunState
 from engine.ports.store import Store
 from engine.stores.postgres import PostgresStore
 from tests.contract.conftest import opened
 from tests.contract.harness import claimed, entry, log, new_run, node, write_as
 from tests.support import relay
 from tests.support.freezer import Freezer
+from tests.support.polling import until
 from tests.support.pooler import pooler
 from tests.support.postgres import let_expire
 
@@ -78,6 +80,18 @@ async def frozen_everywhere(cold: Freezer, stiff: Store, nimble: Store, ask: Ask
     raise AssertionError("it never ends")
 
 
+async def first_of_all(store: Store, who: str) -> RunRecord:
+    """The run whose turn it is: what is locked at the moment is not taken."""
+    taken: list[RunRecord] = []
+
+    async def claim() -> bool:
+        taken.extend(await store.claim(who, now=500, limit=1, flows=["f"]))
+        return bool(taken)
+
+    await until(claim, SOON, every=0.01)
+    return taken[0]
+
+
 async def test_a_slot_is_taken_while_another_process_is_frozen(cold: Freezer, stiff: Store, nimble: Store) -> None:
     async def acquire(store: Store, who: str, number: int) -> bool:
         return await store.acquire("db", SLOTS, node=who, run=number, key="k")
@@ -107,7 +121,7 @@ async def test_a_lane_goes_on_while_another_process_is_frozen(
     async def start(store: Store, who: str, number: int) -> object:
         made = await store.create(new_run(f"{who} {number}", lane="x", occupied=occupied))
         if store is nimble:
-            (first,) = await store.claim(who, now=150, limit=1, flows=["f"])
+            first = await first_of_all(store, who)
             await write_as(store, first, Ended(first.num, RunState.SUCCEEDED, b"1", None, None, 300))
         return made
 
@@ -144,7 +158,7 @@ async def test_a_diverged_run_goes_back_to_its_lane_while_another_process_is_fro
     async def requeue(store: Store, who: str, number: int) -> object:
         queued = await store.requeue(str(number), now=400)
         if store is nimble:
-            (first,) = await store.claim(who, now=500, limit=1, flows=["f"])
+            first = await first_of_all(store, who)
             await write_as(store, first, Ended(first.num, RunState.SUCCEEDED, b"1", None, None, 600))
         return queued
 
@@ -203,3 +217,34 @@ async def test_a_node_that_is_frozen_while_it_renews_its_lease_can_be_buried(
 
     assert await frozen_everywhere(cold, stiff, nimble, renew) >= 1
     await renewing.close()
+
+
+WRITES: dict[str, Callable[[RunRecord], Sequence[Entry | LogLine | Change]]] = {
+    "a line": lambda run: [entry(run, 0)],
+    "lines": lambda run: [entry(run, 0), entry(run, 1)],
+    "many lines": lambda run: [entry(run, n) for n in range(1_100)],
+    "a log": lambda run: [log(run, "hello")],
+    "the end": lambda run: [entry(run, 0), Ended(run.num, RunState.SUCCEEDED, b"1", None, None, 300)],
+    "parking": lambda run: [entry(run, 0), Parked(run.num, None, 0)],
+}
+
+
+@pytest.mark.parametrize("what", WRITES)
+@pytest.mark.parametrize("lane", [None, "x"])
+async def test_a_family_and_a_lane_go_on_while_a_node_is_frozen_that_writes(
+    cold: Freezer, stiff: Store, nimble: Store, what: str, lane: str | None
+) -> None:
+    parent = await claimed(nimble, "parent", owner="nimble")
+    children = [
+        await claimed(stiff, str(n), owner="stiff", parent=parent.num, lane=lane and f"{lane}{n}") for n in range(SLOTS)
+    ]
+
+    async def write(store: Store, _: str, number: int) -> bool:
+        if store is stiff:
+            return await write_as(store, children[number], *WRITES[what](children[number])) == frozenset()
+        told = children[number - 1]
+        await store.cancel(told.id, "enough", now=200)
+        await store.create(new_run(f"after {told.id}", lane=told.lane))
+        return await write_as(store, parent, entry(parent, number), log(parent, "on")) == frozenset()
+
+    assert await frozen_everywhere(cold, stiff, nimble, write) >= 1

@@ -108,7 +108,7 @@ async def test_locks_of_a_frozen_process_do_not_hold_up_the_rescue(url: str) -> 
         address = Address.parse(url)
         stuck = await Door(address, str(name)).connect()
         await stuck.execute("BEGIN")
-        await stuck.execute(address.sql(statement("share_runs")), [run.num])
+        await stuck.execute(address.sql("SELECT 1 FROM headrace.run WHERE num = $1 FOR SHARE"), run.num)
         await let_expire(url, "node")
         async with asyncio.timeout(3):
             assert [found.num for found in await other.rescue(crash_limit=3, now=200)] == [run.num]

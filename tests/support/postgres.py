@@ -11,14 +11,17 @@ import shutil
 import socket
 import subprocess
 import tempfile
-from collections.abc import Generator, Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncGenerator, Generator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from functools import cache
 from pathlib import Path
 from typing import Literal
 
+from engine.ports.store import Store
+from engine.stores.postgres import PostgresStore
 from engine.stores.postgres.address import Address
-from engine.stores.postgres.connect import Door
+from engine.stores.postgres.connect import Connection, Door
+from tests.support.polling import until
 
 GIVEN = os.environ.get("HEADRACE_TEST_POSTGRES")
 """A server of yours to use instead, whose user may make schemas. Tests that restart or trouble theirs do not use it."""
@@ -240,3 +243,31 @@ async def rows(url: str, query: str, *args: object) -> list[tuple[object, ...]]:
         return [tuple(row.values()) for row in found]
     finally:
         await connection.close()
+
+
+WAITING = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND application_name = $1"
+
+
+@asynccontextmanager
+async def in_the_middle(url: str, *statements: str) -> AsyncGenerator[Connection]:
+    """A transaction that has done this and has not been committed."""
+    address = Address.parse(url)
+    connection = await Door(address, "in the middle").connect()
+    await connection.execute("BEGIN")
+    for sql in statements:
+        await connection.execute(address.sql(sql))
+    try:
+        yield connection
+    finally:
+        await connection.close()
+
+
+async def until_blocked(store: Store, url: str, *, times: int = 1) -> None:
+    """Return when so many statements of a store wait for a lock."""
+    assert isinstance(store, PostgresStore)
+    name = store._door.name  # pyright: ignore[reportPrivateUsage]
+
+    async def blocked() -> bool:
+        return await rows(url, WAITING, name) == [(times,)]
+
+    await until(blocked, 10, every=0.01)

@@ -14,7 +14,7 @@ from engine.model.errors import Fenced
 from engine.model.limits import ANY, Takes
 from engine.model.run import RunRecord
 from engine.stores.postgres.connect import Connection, Row
-from engine.stores.postgres.message import apart, message, rows_of
+from engine.stores.postgres.message import apart, rows_of, send
 from engine.stores.postgres.part import Part, token
 from engine.stores.postgres.pools import alone_with
 from engine.stores.postgres.rows import from_takes, to_run
@@ -89,8 +89,7 @@ class PostgresClaims(Part):
             values = (*of_kinds, node, now, limit, mark, *named)
             if pools or self._db.door.pooled:
                 held = alone_with(node, pools) if pools else ()
-                text = message(self._db.address, *held, (CLAIM_RUNS, values))
-                members = rows_of(await connection.execute(text))
+                members = rows_of(await send(connection, self._db.door, *held, (CLAIM_RUNS, values)))
                 rows = await self._rows(connection, FIND_CLAIMED, node, [mark])
             else:
                 rows = await self._rows(connection, CLAIM_RUNS, *values)

@@ -133,6 +133,14 @@ class Patience:
 @asynccontextmanager
 async def transaction(connection: Connection, door: Door) -> AsyncGenerator[None]:
     """A transaction on this connection: committed at the end, rolled back on an error."""
+    async with unfinished(connection, door):
+        yield
+    await connection.execute("COMMIT")
+
+
+@asynccontextmanager
+async def unfinished(connection: Connection, door: Door) -> AsyncGenerator[None]:
+    """A transaction on this connection that is committed by what is done in it, and rolled back on an error."""
     await connection.execute(door.begin)
     try:
         yield
@@ -142,7 +150,6 @@ async def transaction(connection: Connection, door: Door) -> AsyncGenerator[None
         else:
             connection.terminate()
         raise
-    await connection.execute("COMMIT")
 
 
 async def goodbye(connection: Connection) -> None:

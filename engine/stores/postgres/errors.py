@@ -9,6 +9,7 @@ from engine.stores.postgres.address import Address
 from engine.stores.postgres.connect import driver
 
 UNIQUE_VIOLATION = "23505"
+DIVISION_BY_ZERO = "22012"
 
 _AGAIN = frozenset({"40P01", "40001", "55P03"})
 """The server rolled back for the sake of others: a deadlock, a conflict, a lock that was not given."""

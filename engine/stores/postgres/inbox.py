@@ -7,7 +7,7 @@ from collections.abc import Collection, Sequence
 from engine.model.errors import RunConflict
 from engine.model.run import RunRecord, Signal
 from engine.stores.postgres.connect import Connection
-from engine.stores.postgres.message import apart, message, rows_of
+from engine.stores.postgres.message import apart, rows_of, send
 from engine.stores.postgres.part import token
 from engine.stores.postgres.runs import PostgresRuns, cancelling
 from engine.stores.postgres.statements import statement
@@ -27,10 +27,10 @@ class PostgresInbox(PostgresRuns):
         mark = token()
         # The signal last, because every one waits for the one before it from there on.
         sending = (INSERT_SIGNAL, (run_id, name, payload, now, mark))
-        text = message(self._db.address, (HOLD_RUN, (run_id,)), (WAKE_RUN, (run_id,)), sending)
+        statements = ((HOLD_RUN, (run_id,)), (WAKE_RUN, (run_id,)), sending)
 
         async def work(connection: Connection, _: bool) -> RunRecord:
-            sent = rows_of(await connection.execute(text))
+            sent = rows_of(await send(connection, self._db.door, *statements))
             async with apart(connection, self._db.door):
                 run = await self._known(connection, run_id)
                 # What is there and was not sent now has come by an attempt whose answer was lost.
@@ -59,8 +59,7 @@ class PostgresInbox(PostgresRuns):
         async def work(connection: Connection, _: bool) -> RunRecord:
             async with apart(connection, self._db.door):
                 run = await self._known(connection, run_id)
-            text = message(self._db.address, *cancelling(run, reason, now))
-            await connection.execute(text)
+            await send(connection, self._db.door, *cancelling(run, reason, now))
             async with apart(connection, self._db.door):
                 return await self._known(connection, run_id)
 

@@ -12,7 +12,7 @@ from time import monotonic
 
 from engine.stores.postgres.connect import Connection, Door
 from engine.stores.postgres.errors import is_theirs
-from engine.stores.postgres.message import apart, message, rows_of
+from engine.stores.postgres.message import apart, rows_of, send
 from engine.stores.postgres.statements import statement
 
 _log = logging.getLogger("headrace.postgres")
@@ -125,8 +125,8 @@ class Leases:
         if not nodes:
             return
         asked = monotonic()
-        text = message(self._door.address, (RENEW_LEASES, ([*nodes], self._door.name, self._lease)))
-        renewed = rows_of(await connection.execute(text))
+        renewing = (RENEW_LEASES, ([*nodes], self._door.name, self._lease))
+        renewed = rows_of(await send(connection, self._door, renewing))
         self._renewed(asked)
         gone = frozenset[str]() if renewed == len(nodes) else await self._gone(connection, nodes)
         with self._lock:

@@ -10,7 +10,7 @@ from engine.model.run import NodeRecord, RunRecord
 from engine.stores.crash_loop import crash_loop
 from engine.stores.postgres.connect import Connection, Row
 from engine.stores.postgres.lease import Leases
-from engine.stores.postgres.message import message
+from engine.stores.postgres.message import send
 from engine.stores.postgres.part import Part
 from engine.stores.postgres.rows import to_node, to_run
 from engine.stores.postgres.statements import statement
@@ -73,9 +73,9 @@ class PostgresNodes(Part):
     async def leave(self, node: str) -> None:
         # The node first: no claim of ours that is still under way can take anything after this.
         going = (DELETE_NODE, LOCK_OWNED, RELEASE_OWNED, FREE_SLOTS_OF_NODE)
-        text = message(self._db.address, *((statement, (node,)) for statement in going))
+        statements = [(statement, (node,)) for statement in going]
         self._leases.drop(node)
-        await self._db.converse(lambda connection, _: connection.execute(text))
+        await self._db.converse(lambda connection, _: send(connection, self._db.door, *statements))
         self._bell.ring()
 
     async def beat(self, node: str) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from engine.model.change import Batch
-from engine.stores.postgres.changes import NOBODY, write_batch
+from engine.stores.postgres.batches import NOBODY, write_batch
 from engine.stores.postgres.connect import Connection, Door, Prepared
 from engine.stores.postgres.statements import statement
 

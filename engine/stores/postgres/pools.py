@@ -7,7 +7,7 @@ from collections.abc import Collection, Sequence
 from engine.model.errors import Fenced
 from engine.stores.postgres.connect import Connection
 from engine.stores.postgres.lease import Leases
-from engine.stores.postgres.message import message, rows_of
+from engine.stores.postgres.message import Statement, rows_of, send
 from engine.stores.postgres.part import Part
 from engine.stores.postgres.statements import statement
 
@@ -29,12 +29,14 @@ class PostgresPools(Part):
         async def free(connection: Connection) -> bool:
             return bool(await connection.fetchval(self._db.sql(LOOK_FOR_SLOT), pool, run, key, slots))
 
-        taking = (TAKE_SLOT, (pool, run, key, slots, node))
-        text = message(self._db.address, *alone_with(node, [pool]), taking)
+        async def take(connection: Connection, _: bool) -> int:
+            taking = (TAKE_SLOT, (pool, run, key, slots, node))
+            return rows_of(await send(connection, self._db.door, *alone_with(node, [pool]), taking))
+
         # Looking first means that waiting for a full pool locks nothing.
         if not await self._db.query(free):
             return False
-        told = rows_of(await self._db.converse(lambda connection, _: connection.execute(text)))
+        told = await self._db.converse(take)
         if not told:
             raise Fenced(
                 f"node {node} has not joined this store, or was declared dead: it may not hold slots of {pool}"
@@ -53,7 +55,7 @@ class PostgresPools(Part):
         return await self._db.query(work)
 
 
-def alone_with(node: str, pools: Collection[str]) -> Sequence[tuple[str, Sequence[object]]]:
+def alone_with(node: str, pools: Collection[str]) -> Sequence[Statement]:
     """How a message begins after which nobody else takes slots of these pools until it has been done.
 
     The node is held first: who waits for it, because somebody is burying it, keeps nobody from a pool.

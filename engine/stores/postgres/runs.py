@@ -10,7 +10,7 @@ from engine.model.run import NewRun, RunRecord, RunState
 from engine.stores.postgres.claims import PostgresClaims
 from engine.stores.postgres.connect import Connection, Row
 from engine.stores.postgres.errors import UNIQUE_VIOLATION, code_of
-from engine.stores.postgres.message import apart, message, rows_of
+from engine.stores.postgres.message import Statement, apart, rows_of, send
 from engine.stores.postgres.rows import from_new_run, to_run
 from engine.stores.postgres.statements import statement
 
@@ -54,8 +54,7 @@ class PostgresRuns(PostgresClaims):
             attempts += 1
             entering = (ENTER_LANE, (self._db.address.schema, run.lane))
             room = _making_room(run) if run.occupied == "replace" else ()
-            text = message(self._db.address, entering, *room, (INSERT_RUN, _inserted(run)))
-            made = rows_of(await connection.execute(text)) > 0
+            made = rows_of(await send(connection, self._db.door, entering, *room, (INSERT_RUN, _inserted(run)))) > 0
             async with apart(connection, self._db.door):
                 return await self._known_as(connection, run, attempts, made=made)
 
@@ -110,8 +109,7 @@ class PostgresRuns(PostgresClaims):
             async with apart(connection, self._db.door):
                 lane = (await self._known(connection, run_id)).lane
             entering = [] if lane is None else [(ENTER_LANE, (self._db.address.schema, lane))]
-            text = message(self._db.address, *entering, (REQUEUE_RUN, (run_id, lane)))
-            queued = rows_of(await connection.execute(text)) > 0
+            queued = rows_of(await send(connection, self._db.door, *entering, (REQUEUE_RUN, (run_id, lane)))) > 0
             async with apart(connection, self._db.door):
                 run = await self._known(connection, run_id)
             if not queued and (run.state is RunState.DIVERGED or not again):  # else a lost attempt may have done it
@@ -125,8 +123,7 @@ class PostgresRuns(PostgresClaims):
         return run
 
     async def copy_journal(self, source: int, target: int, keys: Collection[str], *, now: int) -> None:
-        text = message(
-            self._db.address,
+        statements = (
             (HOLD_RUN_BY_NUM, (target,)),
             (CLEAR_COPIES, (target,)),
             (COPY_ENTRIES, (source, target, [*keys])),
@@ -134,7 +131,7 @@ class PostgresRuns(PostgresClaims):
         )
 
         async def work(connection: Connection, again: bool) -> None:
-            if rows_of(await connection.execute(text)):
+            if rows_of(await send(connection, self._db.door, *statements)):
                 return
             async with apart(connection, self._db.door):
                 row = await connection.fetchrow(self._db.sql(FIND_RUN_BY_NUM), target)
@@ -165,7 +162,7 @@ class PostgresRuns(PostgresClaims):
         return _known(await connection.fetchrow(self._db.sql(FIND_RUN), run_id), run_id)
 
 
-def cancelling(run: RunRecord, reason: str, now: int) -> Sequence[tuple[str, Sequence[object]]]:
+def cancelling(run: RunRecord, reason: str, now: int) -> Sequence[Statement]:
     """How a run is cancelled: at once when none of its code would see it, else by asking its owner."""
     return (
         (LOCK_FAMILY, (run.id,)),
@@ -176,7 +173,7 @@ def cancelling(run: RunRecord, reason: str, now: int) -> Sequence[tuple[str, Seq
     )
 
 
-def _making_room(run: NewRun) -> Sequence[tuple[str, Sequence[object]]]:
+def _making_room(run: NewRun) -> Sequence[Statement]:
     """How a run that replaces cancels those before it in its lane."""
     return (
         (LOCK_LANE, (run.lane,)),

@@ -13,7 +13,7 @@ from engine.model.errors import StoreError
 from engine.ports.journal import Written
 from engine.stores.postgres.begun import Begun
 from engine.stores.postgres.bell import Bell
-from engine.stores.postgres.changes import NOBODY
+from engine.stores.postgres.batches import NOBODY
 from engine.stores.postgres.database import Database, Patience, goodbye
 from engine.stores.postgres.doubt import landed
 from engine.stores.postgres.errors import (
@@ -121,7 +121,12 @@ class Writer:
                 if doubt and (fenced := await landed(pen.connection, self._door, batch, mark)) is not None:
                     return fenced
                 sent = True
-                return await pen.write(batch, mark)
+                fenced = await pen.write(batch, mark)
+                if not (doubt and fenced):
+                    return fenced
+                # The lost attempt may have come just before this one, and have moved the runs that this one could not.
+                there = await landed(pen.connection, self._door, batch, mark)
+                return fenced if there is None else there
             except Exception as error:
                 if not is_theirs(error):
                     raise

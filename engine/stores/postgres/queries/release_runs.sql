@@ -1,4 +1,0 @@
--- IS TRUE keeps the planner from going by the state, which thousands may have, instead of the numbers.
-UPDATE headrace.run
-SET state = 'queued', due = 0, owner = NULL, claim = NULL
-WHERE num = ANY ($1::bigint[]) AND (state = 'running') IS TRUE
