@@ -248,3 +248,25 @@ async def test_a_family_and_a_lane_go_on_while_a_node_is_frozen_that_writes(
         return await write_as(store, parent, entry(parent, number), log(parent, "on")) == frozenset()
 
     assert await frozen_everywhere(cold, stiff, nimble, write) >= 1
+
+
+async def test_a_dead_node_is_buried_while_another_one_is_frozen_that_buries_it(
+    cold: Freezer, stiff: Store, nimble: Store, url: str
+) -> None:
+    parent = await claimed(nimble, "parent", owner="nimble")
+    async with opened(PostgresStore(url)) as dying:
+        for n in range(SLOTS):
+            await claimed(dying, str(n), owner=f"dead {n}", parent=parent.num, lane=f"x{n}")
+
+    async def rescue(store: Store, _: str, number: int) -> bool:
+        dead = number if store is stiff else number - 1
+        await let_expire(url, f"dead {dead}")
+        await store.rescue(crash_limit=1, now=300)
+        if store is nimble:
+            run = (await store.create(new_run(str(dead))))[0]
+            assert run.state is RunState.FAILED
+            assert not (await store.create(new_run(f"after {dead}", lane=run.lane)))[0].held
+            assert await write_as(store, parent, entry(parent, number), log(parent, "on")) == frozenset()
+        return True
+
+    assert await frozen_everywhere(cold, stiff, nimble, rescue) >= 3

@@ -14,14 +14,22 @@ from engine.model.run import RunState
 from engine.ports.store import Store
 from engine.stores.postgres import PostgresStore
 from tests.contract.conftest import opened
-from tests.contract.harness import batch_of, claimed, entry, found, handed_over, log, write, write_as
+from tests.contract.harness import batch_of, claimed, entry, found, handed_over, log, new_run, write, write_as
 from tests.support import relay
 from tests.support.polling import until
-from tests.support.postgres import in_the_middle, until_blocked
+from tests.support.postgres import in_the_middle, let_expire, until_blocked
 from tests.support.proxy import Proxy
 
 CANCEL = "UPDATE headrace.run SET cancel = 'enough' WHERE id = 'run'"
 HOLD = "SELECT 1 FROM headrace.run WHERE id = 'run' FOR UPDATE"
+RENEW = "UPDATE headrace.node SET expires = clock_timestamp() + interval '20 s' WHERE id = 'node'"
+CLAIM = """\
+WITH member AS MATERIALIZED (SELECT id FROM headrace.node WHERE id = 'node' FOR KEY SHARE)
+UPDATE headrace.run SET state = 'running', due = NULL, owner = member.id, epoch = 1 FROM member
+WHERE run.id = 'second'"""
+WRITE = """\
+INSERT INTO headrace.journal
+SELECT num, 0, 0, 'task', 'k', 'n', '', 1, 1, 1, 1, 0, 'ok', 'x', NULL, 1 FROM headrace.run WHERE id = 'run'"""
 PARK = "UPDATE headrace.run SET state = 'waiting', owner = NULL, claim = NULL WHERE id = 'parent'"
 SIGNAL = "INSERT INTO headrace.signal SELECT 1, num, 'go', '1', 1, 1 FROM headrace.run WHERE id = 'run'"
 
@@ -104,3 +112,34 @@ async def test_an_end_that_was_given_up_and_comes_first_after_all_is_no_other_ow
         await holding.execute("COMMIT")
         assert await ending == frozenset()
         await late
+
+
+async def test_a_node_that_is_just_renewing_its_lease_is_not_buried(store: Store, url: str) -> None:
+    run = await claimed(store)
+    async with opened(PostgresStore(url)) as other:
+        await let_expire(url, "node")
+        async with in_the_middle(url, RENEW) as renewing:
+            assert await other.rescue(crash_limit=3, now=200) == []
+            await renewing.execute("COMMIT")
+        assert await other.rescue(crash_limit=3, now=200) == []
+    assert await found(store, run) == run
+
+
+async def test_what_a_node_does_while_it_is_being_buried_counts(store: Store, url: str) -> None:
+    first = await claimed(store)
+    await store.create(new_run("second"))
+    rescued: dict[str, int] = {}
+    async with opened(PostgresStore(url)) as other:
+
+        async def rescue() -> bool:
+            rescued.update({run.id: run.crashes for run in await other.rescue(crash_limit=9, now=200)})
+            return bool(rescued)
+
+        await let_expire(url, "node")
+        async with in_the_middle(url, CLAIM, WRITE) as going_on:
+            burying = asyncio.ensure_future(until(rescue))
+            await until_blocked(other, url)
+            await going_on.execute("COMMIT")
+            await burying
+    assert rescued == {"run": 1, "second": 1}
+    assert len(await store.read(first.num)) == 1

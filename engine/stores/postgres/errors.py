@@ -10,8 +10,9 @@ from engine.stores.postgres.connect import driver
 
 UNIQUE_VIOLATION = "23505"
 DIVISION_BY_ZERO = "22012"
+LOCK_NOT_GIVEN = "55P03"
 
-_AGAIN = frozenset({"40P01", "40001", "55P03"})
+_AGAIN = frozenset({"40P01", "40001", LOCK_NOT_GIVEN})
 """The server rolled back for the sake of others: a deadlock, a conflict, a lock that was not given."""
 
 _AWAY = frozenset({"57P01", "57P02", "57P03", "57P05", "25P03", "53300"})

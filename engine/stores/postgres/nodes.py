@@ -7,12 +7,12 @@ from time import monotonic
 
 from engine.model.errors import Fenced, StoreError
 from engine.model.run import NodeRecord, RunRecord
-from engine.stores.crash_loop import crash_loop
+from engine.stores.postgres.burial import bury
 from engine.stores.postgres.connect import Connection, Row
 from engine.stores.postgres.lease import Leases
-from engine.stores.postgres.message import send
+from engine.stores.postgres.message import apart, send
 from engine.stores.postgres.part import Part
-from engine.stores.postgres.rows import to_node, to_run
+from engine.stores.postgres.rows import to_node
 from engine.stores.postgres.statements import statement
 from engine.stores.rows import duty_of
 
@@ -25,13 +25,6 @@ LOCK_OWNED = statement("lock_owned")
 RELEASE_OWNED = statement("release_owned")
 FREE_SLOTS_OF_NODE = statement("free_slots_of_node")
 FIND_EXPIRED = statement("find_expired")
-CLOSE_CONNECTIONS = statement("close_connections")
-LIST_OWNED = statement("list_owned")
-RESCUE_RUNS = statement("rescue_runs")
-GIVE_UP_RUN = statement("give_up_run")
-LOCK_RUNS = statement("lock_runs")
-WAKE_RUNS = statement("wake_runs")
-LET_GO = statement("let_go")
 
 
 class PostgresNodes(Part):
@@ -91,57 +84,25 @@ class PostgresNodes(Part):
         return await self._db.query(lambda connection: connection.fetchval(TELL_TIME))
 
     async def rescue(self, *, crash_limit: int, now: int) -> Sequence[RunRecord]:
-        async def work(connection: Connection, _: bool) -> list[RunRecord]:
-            expired = await connection.fetch(self._db.sql(FIND_EXPIRED), [*self._leases.held], self._db.address.lease)
-            return [
-                run
-                for row in expired
-                for run in await self._bury(connection, row["id"], row["token"], crash_limit=crash_limit, now=now)
-            ]
+        async def work(connection: Connection, _: bool) -> None:
+            async with apart(connection, door):
+                mine = [*self._leases.held]
+                expired = await connection.fetch(self._db.sql(FIND_EXPIRED), mine, door.address.lease)
+            for row in expired:
+                rescued.extend(await bury(connection, door, row["id"], row["token"], crash_limit=crash_limit, now=now))
 
         # After a cut between us and the server the others have been cut off too, perhaps: they get a lease's time.
         if self._leases.held and monotonic() < self._leases.wary_until:
             return []
-        rescued = await self._db.transact(work)
+        door = self._db.door
+        rescued: list[RunRecord] = []
+        await self._db.converse(work)
         if rescued:
             self._bell.ring()
-        return rescued
+        return sorted(rescued, key=lambda run: run.num)
 
     async def nodes(self) -> Sequence[NodeRecord]:
         async def work(connection: Connection) -> list[NodeRecord]:
             return [to_node(row) for row in await connection.fetch(self._db.sql(LIST_NODES))]
 
         return await self._db.query(work)
-
-    async def _bury(
-        self, connection: Connection, node: str, token: str, *, crash_limit: int, now: int
-    ) -> list[RunRecord]:
-        """Take everything from a dead node, whose row is locked."""
-        if token != self._db.door.name:
-            await connection.execute(CLOSE_CONNECTIONS, token)
-        await connection.execute(self._db.sql(DELETE_NODE), node)
-        await connection.execute(self._db.sql(FREE_SLOTS_OF_NODE), node)
-        nums = [row["num"] for row in await connection.fetch(self._db.sql(LOCK_OWNED), node)]
-        queued: list[tuple[int, int, int]] = []
-        rescued: list[RunRecord] = []
-        for row in await connection.fetch(self._db.sql(LIST_OWNED), nums):
-            crashes = 1 if row["progress"] > row["crash_seq"] else row["crashes"] + 1
-            if crashes < crash_limit:
-                queued.append((row["num"], crashes, row["progress"]))
-            else:
-                rescued.append(await self._give_up(connection, row, crashes, now))
-        columns = [[run[n] for run in queued] for n in range(3)]
-        rescued += [to_run(row) for row in await connection.fetch(self._db.sql(RESCUE_RUNS), *columns)]
-        return sorted(rescued, key=lambda run: run.num)
-
-    async def _give_up(self, connection: Connection, row: Row, crashes: int, now: int) -> RunRecord:
-        num = row["num"]
-        error = crash_loop(row["id"], row["flow"], crashes)
-        await connection.execute(self._db.sql(LOCK_RUNS), [num], [num])
-        failed = await connection.fetchrow(self._db.sql(GIVE_UP_RUN), num, now, error, crashes, row["progress"])
-        if row["parent"] is not None:
-            await connection.execute(self._db.sql(WAKE_RUNS), [row["parent"]])
-        if row["lane"] is not None:
-            await connection.execute(self._db.sql(LET_GO), [row["lane"]])
-        assert failed is not None  # its row is locked
-        return to_run(failed)

@@ -11,9 +11,9 @@ from time import monotonic
 from engine.model.change import Batch, Ended, Released
 from engine.model.errors import StoreError
 from engine.ports.journal import Written
+from engine.stores.postgres.batches import NOBODY
 from engine.stores.postgres.begun import Begun
 from engine.stores.postgres.bell import Bell
-from engine.stores.postgres.batches import NOBODY
 from engine.stores.postgres.database import Database, Patience, goodbye
 from engine.stores.postgres.doubt import landed
 from engine.stores.postgres.errors import (
