@@ -31,6 +31,7 @@ from engine import Engine, NodeSettings, flow, wait_for
 from engine.cli.tuning import tune
 from engine.model.run import RunState
 from observability.telemetry import telemetry_from_environment
+from tests.support.polling import until_state
 
 FIVE = 5.0
 SOON = timedelta(milliseconds=20)
@@ -114,8 +115,7 @@ async def _both(folder: Path, shape: Shape, count: int, sink: Sink) -> tuple[Too
         run = await engine.start(steps.bind(shape, count))
         performed = await _there(began)
         await asyncio.to_thread(sink.reached, count)
-        while await run.state() is not RunState.WAITING:  # noqa: ASYNC110 - it leaves memory without telling anybody
-            await asyncio.sleep(0.01)
+        await until_state(run, RunState.WAITING)
         began = time.perf_counter()
         await run.signal("go on")
         return performed, await _there(began)

@@ -12,12 +12,14 @@ import random
 import sqlite3
 import sys
 import time
+from contextlib import closing
 from datetime import timedelta
 from pathlib import Path
 
 from bench.machine import resident
 from engine import Engine, NodeSettings, flow, wait_for
 from engine.cli.tuning import loop_factory, tune
+from tests.support.polling import until
 
 SETTINGS = NodeSettings(linger=timedelta(milliseconds=20), concurrency=100)
 """Runs leave memory soon, so that the benchmark is not mostly waiting for that."""
@@ -60,11 +62,9 @@ async def main(store: Path, count: int) -> None:
 
 async def _parked(store: Path, count: int) -> None:
     """Until every run waits in the store and none in memory."""
-    with sqlite3.connect(store) as connection:
-        query = "SELECT count(*) FROM run WHERE state = 'waiting'"
-        while connection.execute(query).fetchone()[0] < count:  # noqa: ASYNC110 - the store tells nobody
-            await asyncio.sleep(0.2)
-    connection.close()
+    query = "SELECT count(*) FROM run WHERE state = 'waiting'"
+    with closing(sqlite3.connect(store)) as connection:
+        await until(lambda: connection.execute(query).fetchone()[0] >= count, 3600, every=0.2)
 
 
 async def _inside(engine: Engine, count: int, signals: int) -> None:

@@ -17,6 +17,7 @@ from engine import Engine, flow, task
 from engine.cli.tuning import loop_factory, tune
 from engine.model.run import RunRecord
 from engine.stores.postgres import PostgresStore
+from tests.support.polling import until
 
 ENDED: list[float] = []
 
@@ -112,8 +113,7 @@ async def main(url: str) -> None:
     async with Engine(store, flows=[little]) as engine:
         tune()
         await store.drained.wait()
-        while len(ENDED) < store.taken or engine.node.sessions:  # noqa: ASYNC110 - the last runs end within moments
-            await asyncio.sleep(0.005)
+        await until(lambda: len(ENDED) >= store.taken and not engine.node.sessions, every=0.005)
     last = ENDED[-1] if ENDED else time.perf_counter()
     told = {
         "runs": len(ENDED),
