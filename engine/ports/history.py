@@ -48,5 +48,8 @@ class History(Protocol):
         ...
 
     async def prune(self, *, ended_before: int, limit: int) -> tuple[int, Sequence[str]]:
-        """Forget up to `limit` runs that ended before a time: how many, and the blobs nobody names any more."""
+        """Forget up to `limit` runs that ended before a time: how many, and the blobs nobody names any more.
+
+        A child run stays as long as its parent has not ended, which may ask for it on replay.
+        """
         ...

@@ -9,8 +9,10 @@ from engine.ports.store import Store
 from tests.contract.harness import claimed, entry, log, new_run, write_as
 
 
-async def _ended(store: Store, name: str, at: int, *lines: Entry, blob: str | None = None) -> RunRecord:
-    run = await claimed(store, name, tags=("old",))
+async def _ended(
+    store: Store, name: str, at: int, *lines: Entry, blob: str | None = None, parent: int | None = None
+) -> RunRecord:
+    run = await claimed(store, name, tags=("old",), parent=parent)
     await store.signal(name, "go", b"1", now=1)
     entries = [line._replace(run=run.num) for line in lines]
     await write_as(store, run, *entries, log(run, name), Ended(run.num, RunState.SUCCEEDED, b"1", blob, None, at))
@@ -63,3 +65,15 @@ async def test_blobs_are_answered_once_nobody_names_them(store: Store) -> None:
     await _ended(store, "b", 900, blob="z")
     assert await store.prune(ended_before=500, limit=10) == (1, ["x"])
     assert await store.prune(ended_before=1_000, limit=10) == (1, ["z"])
+
+
+async def test_a_child_stays_until_its_parent_has_ended(store: Store) -> None:
+    parent = await claimed(store, "parent")
+    child = await _ended(store, "child", 100, parent=parent.num)
+    assert await store.prune(ended_before=1_000, limit=10) == (0, [])
+    await write_as(store, parent, Ended(parent.num, RunState.DIVERGED, None, None, b"{}", 200))
+    assert await store.prune(ended_before=1_000, limit=10) == (0, [])
+    assert await store.find(child.id) is not None
+    parent = await store.cancel(parent.id, "enough", now=300)
+    assert await store.prune(ended_before=300, limit=10) == (1, [])
+    assert [run.id for run in await store.list_runs()] == ["parent"]

@@ -53,7 +53,7 @@ class MemoryHistory(Tables):
         ended = [
             (run.ended, run.num)
             for run in self._records()
-            if run.state in ENDED and run.ended is not None and run.ended < ended_before
+            if run.state in ENDED and run.ended is not None and run.ended < ended_before and not self._is_awaited(run)
         ]
         nums = {num for _, num in sorted(ended)[:limit]}
         blobs = {blob for num in nums for blob in self._blobs(num)}
@@ -64,6 +64,11 @@ class MemoryHistory(Tables):
         self._slots = {slot: node for slot, node in self._slots.items() if slot[1] not in nums}
         used = {blob for num in self._rows for blob in self._blobs(num)}
         return len(nums), sorted(blobs - used)
+
+    def _is_awaited(self, run: RunRecord) -> bool:
+        """Its parent goes on, and may ask for it on replay."""
+        parent = self._rows.get(run.parent or 0)
+        return parent is not None and parent.record.state not in ENDED
 
     def _blobs(self, num: int) -> list[str]:
         names = [entry.blob for entry in self._entries[num].values()]
