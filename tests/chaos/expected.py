@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from tests.chaos.flows import LARGE
+from tests.support.shapes import linked
 
 
 def wrong(flow: str, params: dict[str, Any], result: Any, said: list[int]) -> str | None:
@@ -13,12 +14,12 @@ def wrong(flow: str, params: dict[str, Any], result: Any, said: list[int]) -> st
     right: Any
     match flow:
         case "chain":
-            right = chained(x, params["links"])
+            right = linked(x, params["links"])
         case "fan":
             lanes = sum((x + n) ** 2 for n in range(params["width"]))
             right = lanes + sum(x + n + 7 for n in range(params["width"] // 2)) + 3 * 7 + 3 * x - 4
         case "family":
-            right = sum(chained(x + n, 4) for n in range(params["children"])) + 3 * x + 99
+            right = sum(linked(x + n, 4) for n in range(params["children"])) + 3 * x + 99
         case "nap":
             asked = params["milliseconds"] / 1000
             return None if result[0] >= asked else f"slept {result[0]} s of {asked}"
@@ -31,9 +32,9 @@ def wrong(flow: str, params: dict[str, Any], result: Any, said: list[int]) -> st
         case "heavy":
             right = LARGE + (x + LARGE) % 10 + 3 * (x % 10)
         case "served" | "queued":
-            right = chained(x, params["links"])
+            right = linked(x, params["links"])
         case "stocked":
-            right = chained(x, 2)
+            right = linked(x, 2)
         case "calls":
             right = sum(x + n for n in range(params["number"]))
         case "desk":
@@ -41,12 +42,6 @@ def wrong(flow: str, params: dict[str, Any], result: Any, said: list[int]) -> st
         case _:
             return f"{flow} was to be cancelled, and answered {result!r}"
     return None if result == right else f"answered {result!r} instead of {right!r}"
-
-
-def chained(x: int, links: int) -> int:
-    for n in range(links):
-        x = x * 3 + n
-    return x
 
 
 def _wrong_race(x: int, result: list[int]) -> str | None:

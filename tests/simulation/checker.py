@@ -11,13 +11,13 @@ from typing import Final, NamedTuple
 
 from engine.model import entry as kinds
 from engine.model.run import ENDED, RunRecord, RunState
-from tests.simulation import expected, turns, witness
+from tests.simulation import blindly, expected, forgetting, turns, witness
+from tests.simulation.evidence import Line
 from tests.simulation.flows import LANES
 from tests.simulation.ledger import Effect
 from tests.simulation.limited import DESKS
 from tests.simulation.plan import CANCELLED, Asked
 from tests.simulation.schedule import Schedule
-from tests.simulation.server import Line
 
 TIDY: Final = CANCELLED | {"overdue"}
 """Flows that do something when they are ended."""
@@ -43,7 +43,9 @@ def check(schedule: Schedule) -> list[Finding]:
         "a parent outlives its children": case.children,
         "a recorded step never runs again": case.repeated,
         "an attempt runs once per owner": case.doubled,
-        "what asks first is not repeated blindly": case.delicate,
+        "what asks first is not repeated blindly": lambda: blindly.repeated(schedule),
+        "an outcome is unknown when an attempt had begun": lambda: blindly.unfounded(schedule),
+        "what must not be repeated fails its run": lambda: blindly.gone_on(schedule),
         "a step starts when the one before is recorded": case.order,
         "old epochs write nothing": case.epochs,
         "a journal has no holes": case.holes,
@@ -58,6 +60,9 @@ def check(schedule: Schedule) -> list[Finding]:
         "a rate is kept": lambda: turns.rushed(schedule),
         "a run with a rate starts at its place": lambda: turns.early(schedule),
         "a run with a rate begins at its place": lambda: turns.unasked(schedule),
+        "what is forgotten ended long ago": lambda: forgetting.too_early(schedule),
+        "a child is not forgotten before its parent ends": lambda: forgetting.awaited(schedule),
+        "a run is forgotten as a whole": lambda: forgetting.torn(schedule),
         "acknowledged signals are received": case.signals,
         "nothing is left behind": case.leaks,
     }
@@ -69,8 +74,7 @@ class _Case:
     def __init__(self, schedule: Schedule) -> None:
         self._s = schedule
         self._server = schedule.server
-        store = schedule.server.store
-        self._runs: dict[int, RunRecord] = {num: row.record for num, row in store._rows.items()}
+        self._runs: dict[int, RunRecord] = self._server.runs
         self._by_id = {run.id: run for run in self._runs.values()}
         self._effects = schedule.ledger.effects
         self._recorded: dict[str, Line] = {}
@@ -103,11 +107,11 @@ class _Case:
             return f"was to be {' or '.join(sorted(ends))}, and is {run.state} ({run.crashes} crashes): {run.error!r}"
         if asked.flow in TIDY and run.started is not None and not self._tidied(run):
             return f"is {run.state} and has not tidied up"
-        if run.state is RunState.FAILED and b"Refused" not in (run.error or b"") and asked.flow != "overdue":
+        if run.state is RunState.FAILED and expected.failure(asked.flow) not in (run.error or b""):
             return f"failed with {run.error!r}"
         if run.state is not RunState.SUCCEEDED:
             return None
-        data = run.result if run.result_blob is None else self._server.blobs._objects.get(run.result_blob)
+        data = run.result if run.result_blob is None else self._stored(run, run.result_blob)
         if data is None:
             return "has lost its result"
         return expected.wrong(asked, json.loads(data), self._heard(run), jumps=self._s.plan.jumps)
@@ -116,7 +120,13 @@ class _Case:
         return any(line.entry.run == run.num and line.entry.name == "tidy" for line in self._server.lines)
 
     def _heard(self, run: RunRecord) -> list[int]:
-        return [int(one.payload) for one in self._server.store._signals if one.run == run.num]
+        forgotten = self._server.forgotten.get(run.num)
+        signals = self._server.store._signals if forgotten is None else forgotten.signals
+        return [int(one.payload) for one in signals if one.run == run.num]
+
+    def _stored(self, run: RunRecord, blob: str) -> bytes | None:
+        forgotten = self._server.forgotten.get(run.num)
+        return self._server.blobs._objects.get(blob) if forgotten is None else forgotten.data
 
     def signals(self) -> Iterator[str]:
         for id_, words in self._s.said.items():
@@ -149,7 +159,7 @@ class _Case:
     def _since_buried(self, one: Effect) -> float | None:
         """For how long the process could have known, when the effect began, that it had been buried."""
         expelled = self._server.members[one.process].expelled
-        return None if expelled is None else one.at - max(expelled, self._s.back[one.process])
+        return None if expelled is None else one.at - max(expelled, self._s.machines.back[one.process])
 
     def doubled(self) -> Iterator[str]:
         before: dict[tuple[str, int, int], Effect] = {}
@@ -157,12 +167,6 @@ class _Case:
             first = before.setdefault((one.idempotency, one.epoch, one.attempt), one)
             if first is not one:
                 yield f"{_who(one)} began twice, the second time {one.at - first.at:.3f} s after the first"
-
-    def delicate(self) -> Iterator[str]:
-        before: dict[str, Effect] = {}
-        for one in self._effects:
-            if one.task == "delicate" and before.setdefault(one.idempotency, one) is not one:
-                yield f"{_who(one)} was repeated without asking"
 
     def order(self) -> Iterator[str]:
         """In a chain, no link begins before the one before is on disk."""
@@ -244,7 +248,7 @@ class _Case:
     def _gone(self, one: Effect) -> float:
         """When the process died, stood still or was buried."""
         member = self._server.members[one.process]
-        times = [time for time in (self._s.died.get(one.process), member.expelled) if time is not None]
+        times = [time for time in (self._s.machines.died.get(one.process), member.expelled) if time is not None]
         return min(times, default=float("inf"))
 
     def leaks(self) -> Iterator[str]:

@@ -7,15 +7,23 @@ from typing import Any
 from engine.model.run import RunState
 from tests.simulation.limited import LARGE
 from tests.simulation.plan import CANCELLED, Asked
+from tests.support.shapes import linked
 
 
 def end(asked: Asked) -> set[RunState]:
     """How a run may end."""
     if asked.flow in CANCELLED:
         return {RunState.CANCELLED}
+    if asked.flow == "strict":
+        return {RunState.SUCCEEDED, RunState.FAILED}
     well = asked.flow != "overdue" and asked.params.get("ends_well", True)
     ends = {RunState.SUCCEEDED if well else RunState.FAILED}
     return ends if asked.cancel is None else ends | {RunState.CANCELLED}
+
+
+def failure(flow: str) -> bytes:
+    """What the error of a run that fails tells."""
+    return {"overdue": b"RunTimeout", "strict": b"UnknownOutcome"}.get(flow, b"Refused")
 
 
 def lane(flow: str, params: dict[str, Any]) -> str | None:
@@ -55,13 +63,17 @@ def _right(flow: str, params: dict[str, Any], result: Any, heard: list[int]) -> 
         case "careful":
             return [one if one == n - 3 else x + n + 5 for n, one in enumerate(result)]
         case _:
-            return _limited(flow, params)
+            return _limited(flow, params, result)
 
 
-def _limited(flow: str, params: dict[str, Any]) -> Any:
+def _limited(flow: str, params: dict[str, Any], result: Any) -> Any:
     x: int = params["x"]
     match flow:
-        case "served" | "queued":
+        case "rings":
+            return [one if one == n - 3 else x + n + 8 for n, one in enumerate(result)]
+        case "strict":
+            return x + 7 * params["number"]
+        case "served" | "queued" | "edition":
             return linked(x, params["links"])
         case "stocked":
             return linked(x, 2)
@@ -88,13 +100,6 @@ def _limited(flow: str, params: dict[str, Any]) -> Any:
             return LARGE + x % 10
         case _:
             raise AssertionError(f"{flow} has no result to foretell")
-
-
-def linked(x: int, links: int) -> int:
-    """What some links, one after the other, make of it."""
-    for n in range(links):
-        x = x * 3 + n
-    return x
 
 
 def chained(x: int, links: int) -> int:

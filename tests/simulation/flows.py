@@ -7,7 +7,6 @@ from datetime import timedelta
 from typing import Final
 
 from engine import Pool, Retry, current, flow, sleep, task, timeout, wait_for
-from engine.model.errors import UnknownOutcome
 from tests.simulation.ledger import effect, work
 from tests.support.shapes import lasting, slept
 
@@ -55,14 +54,6 @@ async def hasty(x: int, slow: int) -> int:
         if current().attempt <= slow:
             await asyncio.sleep(60)
     return x + 1
-
-
-@task(on_unknown="ask")
-async def delicate(x: int) -> int:
-    """Must not be done twice."""
-    with effect() as ledger:
-        await work(ledger)
-    return x + 5
 
 
 @task
@@ -184,16 +175,4 @@ async def overdue(x: int) -> int:
     return x
 
 
-@flow
-async def careful(x: int) -> list[int]:
-    """Asks rather than doing something twice."""
-    done: list[int] = []
-    for n in range(2):
-        try:
-            done.append(await delicate(x + n))
-        except UnknownOutcome:
-            done.append(await link(n, -1))
-    return done
-
-
-PLAIN: Final = (chain, fan, family, nap, talk, stubborn, patient, guardian, race, bounded, overdue, careful)
+PLAIN: Final = (chain, fan, family, nap, talk, stubborn, patient, guardian, race, bounded, overdue)

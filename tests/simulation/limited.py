@@ -7,7 +7,7 @@ from datetime import timedelta
 from typing import Final
 
 from engine import Pool, Rate, Retry, current, flow, sleep, task
-from tests.simulation.flows import LANES, PLAIN, chain, link, tidy
+from tests.simulation.flows import LANES, chain, link, tidy
 from tests.simulation.ledger import effect, work
 from tests.support.shapes import lasting
 
@@ -172,16 +172,15 @@ async def heavy(x: int, large: bool) -> list[str]:
 
 
 @flow
-async def courier(x: int) -> int:
-    """Is given a large result by a child."""
-    return await weigh(await heavy(x, True))
+async def courier(x: int, seconds: float) -> int:
+    """Is given a large result by a child, which may be gone long before itself."""
+    weight = await weigh(await heavy(x, True))
+    if seconds:
+        await sleep(seconds)
+    return weight
 
 
-FLOWS: Final = {
-    one.name: one
-    for one in (
-        *PLAIN,
-        *(served, queued, stocked, reign, calls, dials, metered, fleet, desk, errands, agency, impatient),
-        *(heavy, courier),
-    )
-}
+LIMITED: Final = (
+    *(served, queued, stocked, reign, calls, dials, metered, fleet, desk, errands, agency, impatient),
+    *(heavy, courier),
+)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import count
 from random import Random
 from typing import Any, Final
@@ -36,6 +36,7 @@ class Asked:
     requires: tuple[str, ...] = ()
     words: Sequence[tuple[float, int]] = ()
     cancel: float | None = None
+    version: str = "1"
 
 
 @dataclass(frozen=True)
@@ -54,6 +55,8 @@ class Plan:
 
     duties  of the nodes; the first one takes every run
     echo    a node is told of what it has written itself
+    keep    seconds for which ended runs are kept, if not for ever
+    prunes  when somebody forgets the older ones, who is no node
     """
 
     seed: int
@@ -65,6 +68,8 @@ class Plan:
     weather: Weather
     runs: Sequence[Asked]
     faults: Sequence[Fault]
+    keep: float | None = None
+    prunes: Sequence[float] = ()
 
     @property
     def jumps(self) -> bool:
@@ -75,17 +80,27 @@ class Plan:
 def draw(seed: int) -> Plan:
     """The plan of this seed."""
     dice, numbers = Random(seed), count()
+    weather = dice.choice(WEATHERS)
+    # Who asks again for what has been forgotten gets it a second time: nobody does while no answer is lost.
+    keep = None if weather.unsure else dice.choice((None, None, 0.2, 0.6))
     return Plan(
         seed=seed,
-        duties=[Duty(), *(dice.choice(_DUTIES) for _ in range(dice.choice((0, 1, 1, 1, 2))))],
+        duties=[Duty(version=dice.choice("112")), *_duties(dice)],
         immediate=dice.random() < 0.35,
         echo=dice.random() < 0.5,
         linger=dice.choice((0.01, 0.1, 1.0)),
         concurrency=dice.choice((2, 100, 100)),
-        weather=dice.choice(WEATHERS),
+        weather=weather,
         runs=[run for _ in range(dice.choice((1, 2, 2, 3))) for run in _runs(dice, numbers)],
         faults=sorted((_fault(dice) for _ in range(dice.choice((1, 2, 2, 3, 4)))), key=lambda fault: fault.at),
+        keep=keep,
+        prunes=[] if keep is None else sorted(4 * dice.random() for _ in range(dice.choice((0, 1, 2)))),
     )
+
+
+def _duties(dice: Random) -> Iterator[Duty]:
+    for _ in range(dice.choice((0, 1, 1, 1, 2))):
+        yield replace(dice.choice(_DUTIES), version=dice.choice("112"))
 
 
 _DUTIES: Final = (Duty(), Duty(), Duty(), Duty(("default",)), Duty(("mail",)), Duty(tags=()))
@@ -126,13 +141,14 @@ def _run(dice: Random, flow: str, number: int, params: dict[str, Any]) -> Asked:
         requires=dice.choice(((), (), (), ("smtp",))),
         words=sorted(words),
         cancel=at + 2 * dice.random() if cancelled else None,
+        version=dice.choice("12") if flow == "edition" else "1",
     )
 
 
 CANCELLED: Final = frozenset({"patient", "guardian", "reign"})
 """Flows that end by being cancelled, and not otherwise."""
 
-CANCELLABLE: Final = frozenset({"served", "queued", "agency", "desk", "calls", "fleet", "heavy"})
+CANCELLABLE: Final = frozenset({"served", "queued", "agency", "desk", "calls", "fleet", "heavy", "rings", "edition"})
 """Flows of which some are cancelled, if they have not ended before."""
 
 SHAPES: Final = (
@@ -150,6 +166,9 @@ SHAPES: Final = (
     Shape("bounded", {}),
     Shape("overdue", {}),
     Shape("careful", {}),
+    Shape("rings", {"number": (1, 3)}, (1, 2), {"line": (1,)}),
+    Shape("strict", {"number": (1, 3), "line": (None, None, 1)}),
+    Shape("edition", {"links": (2, 4), "seconds": (0.1, 0.5, 1.5)}, (1, 2)),
     Shape(
         "served",
         {"links": (1, 2, 3), "seconds": (0.0, 0.0, 0.3, 1.5), "ends_well": (True, True, True, False)},
@@ -168,7 +187,7 @@ SHAPES: Final = (
     Shape("errands", {"number": (2, 3)}),
     Shape("impatient", {"depth": (0, 1, 3)}, (2, 3)),
     Shape("heavy", {"large": (True, False)}),
-    Shape("courier", {}),
+    Shape("courier", {"seconds": (0.0, 1.0)}),
 )
 
 

@@ -8,7 +8,8 @@ from functools import cached_property
 from tests.simulation.checker import Finding, check
 from tests.simulation.loop import Stuck
 from tests.simulation.plan import draw
-from tests.simulation.schedule import Schedule, simulating
+from tests.simulation.schedule import Schedule
+from tests.simulation.simulating import simulating
 
 
 @dataclass

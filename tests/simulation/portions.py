@@ -7,7 +7,7 @@ import time
 from typing import Final, NamedTuple
 
 from tests.simulation.playing import Played, play
-from tests.simulation.schedule import simulating
+from tests.simulation.simulating import simulating
 
 PORTION: Final = 500
 """Schedules that a process plays at a time."""

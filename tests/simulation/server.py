@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 from engine.flow import Flow
-from engine.model.change import Batch, Ended, Released
+from engine.model.change import Batch, Ended, Parked, Released
 from engine.model.entry import Entry
 from engine.model.run import ENDED, RunRecord
 from engine.ports.journal import Written
 from engine.stores.blobs import MemoryBlobs
 from engine.stores.memory import MemoryStore
+from tests.simulation.evidence import Claim, Forgotten, Line, Move, Refusal
 from tests.simulation.loop import VirtualLoop
 from tests.simulation.trace import Trace
 from tests.simulation.witness import Witness
@@ -23,44 +24,6 @@ START: Final = 1_767_225_600 * 10**9
 
 LEASE: Final = 2.0
 """Seconds for which a node owns what it owns after it was last heard of."""
-
-
-class Line(NamedTuple):
-    """A journal line that landed: when, from whom, and what the store knew of its run at that moment."""
-
-    at: float
-    process: str
-    entry: Entry
-    epoch: int
-    owner: str | None
-
-
-class Move(NamedTuple):
-    """A run that was ended, parked or released, by whom, and what was known of it just before."""
-
-    at: float
-    process: str
-    what: str
-    num: int
-    claimed: int
-    before: RunRecord
-    open_children: tuple[str, ...]
-
-
-class Claim(NamedTuple):
-    """A run that was taken."""
-
-    at: float
-    process: str
-    num: int
-    epoch: int
-
-
-class Refusal(NamedTuple):
-    """A batch whose writer was told, at that time, that it had failed."""
-
-    at: float
-    batch: Batch
 
 
 @dataclass(eq=False)
@@ -80,17 +43,18 @@ TOUCHES: Final = frozenset({"create", "signal", "cancel", "requeue", "copy_journ
 class Server:
     """One memory store, and what surrounds it."""
 
-    def __init__(self, loop: VirtualLoop, trace: Trace, flows: Mapping[str, Flow[..., Any]]) -> None:
+    def __init__(self, loop: VirtualLoop, trace: Trace, versions: Mapping[str, Mapping[str, Flow[..., Any]]]) -> None:
         self.writes = 0
         self.writes_by: Final[defaultdict[str, int]] = defaultdict(int)
         self.store: Final = MemoryStore()
         self.blobs: Final = MemoryBlobs()
-        self.witness: Final = Witness(self.store, self.blobs, flows)
+        self.witness: Final = Witness(self.store, self.blobs, versions)
         self.members: Final[dict[str, Member]] = {}
         self.lines: Final[list[Line]] = []
         self.moves: Final[list[Move]] = []
         self.claims: Final[list[Claim]] = []
         self.refusals: Final[list[Refusal]] = []
+        self.forgotten: Final[dict[int, Forgotten]] = {}
         self.on_news: Callable[[str, bool], None] = lambda _name, _own: None
         self.on_end: Callable[[], None] = lambda: None
         self._loop = loop
@@ -105,14 +69,46 @@ class Server:
             self._expire(name)
         elif call == "reserve":
             kwargs["now"] = self.now()  # as PostgreSQL does, it goes by its own clock
+        elif call == "prune":
+            return self._prune(name, kwargs)
         elif call == "release" and self.store._slots.get((args[0], kwargs["run"], kwargs["key"])) != name:
             return None  # as PostgreSQL's does, the store of a node frees that node's slots only
+        known = kwargs.pop("known", ())
         answer = self._answer(call, args, kwargs)
+        if call == "claim" and answer:
+            self._claimed(name, kwargs, answer, known)
         if answer or call not in CHANCES:
             self.written(name)
         if call in SEEN:
             self._seen(name, call, args, kwargs, answer)
         return answer
+
+    def _prune(self, name: str, kwargs: dict[str, Any]) -> Any:
+        rows, signals, blobs = dict(self.store._rows), self.store._signals, dict(self.blobs._objects)
+        answer = self._answer("prune", (), kwargs)
+        for num in rows.keys() - self.store._rows.keys():
+            run = rows[num].record
+            parent = self.store._rows.get(run.parent or 0)
+            self.forgotten[num] = Forgotten(
+                self._loop.time(),
+                name,
+                run,
+                kwargs["ended_before"],
+                None if parent is None else parent.record,
+                [signal for signal in signals if signal.run == num],
+                None if run.result_blob is None else blobs.get(run.result_blob),
+            )
+        self.witness.thrown_away(answer[1])
+        self.written(name)
+        self._trace.note("prune", name, *answer)
+        return answer
+
+    @property
+    def runs(self) -> dict[int, RunRecord]:
+        """Every run there was, as it is or was last, by number."""
+        return {num: one.run for num, one in self.forgotten.items()} | {
+            num: row.record for num, row in self.store._rows.items()
+        }
 
     def _answer(self, call: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         coroutine = getattr(self.store, call)(*args, **kwargs)
@@ -137,10 +133,6 @@ class Server:
 
     def _seen(self, name: str, call: str, args: tuple[Any, ...], kwargs: dict[str, Any], answer: Any) -> None:
         match call:
-            case "claim":
-                if answer:
-                    self._claimed(name, kwargs, answer)
-                return
             case "reserve":
                 self.witness.reserved(args[0], kwargs["now"] + answer)
                 self._trace.note("place", name, args[0], answer)
@@ -165,11 +157,11 @@ class Server:
                 return
         self._trace.note(call, name, args[0] if isinstance(args[0] if args else None, str) else "")
 
-    def _claimed(self, name: str, kwargs: dict[str, Any], runs: list[RunRecord]) -> None:
+    def _claimed(self, name: str, kwargs: dict[str, Any], runs: list[RunRecord], known: Collection[str]) -> None:
         for run in runs:
             self._trace.note("claim", name, run.id, run.epoch)
             self.claims.append(Claim(self._loop.time(), name, run.num, run.epoch))
-        self.witness.claimed(name, runs, named=kwargs.get("only") is not None)
+        self.witness.claimed(name, runs, named=kwargs.get("only") is not None, known=known)
 
     def write(self, name: str, batch: Batch, written: Written) -> None:
         """Apply a batch, and tell what became of it at once."""
@@ -185,11 +177,11 @@ class Server:
 
     def write_one(self, name: str, entry: Entry) -> bool | None:
         """Apply one line."""
-        before = self.store._rows[entry.run].record
+        row = self.store._rows.get(entry.run)
         landed = self.store.write_one(entry)
-        if landed:
+        if landed and row is not None:
             self.written(name)
-            self.lines.append(Line(self._loop.time(), name, entry, before.epoch, before.owner))
+            self.lines.append(Line(self._loop.time(), name, entry, row.record.epoch, row.record.owner))
             self.witness.named(entry.run, entry.blob)
         self._trace.note("line", name, entry.run, entry.seq, landed)
         return landed
@@ -209,6 +201,8 @@ class Server:
                 )
                 if isinstance(change, Ended):
                     self.witness.named(change.num, change.result_blob)
+                elif isinstance(change, Parked):
+                    self.witness.left(name, self.store._rows[change.num].record)
                 self._trace.note("move", name, what, change.num)
         if any(isinstance(change, (Ended, Released)) for change in batch.changes):
             self.on_news(name, False)
@@ -257,4 +251,4 @@ READS: Final = frozenset(
 CHANCES: Final = frozenset({"claim", "rescue", "acquire"})
 """Calls that change nothing when they answer nothing."""
 
-SEEN: Final = TOUCHES | {"claim", "join", "leave", "rescue", "reserve"}
+SEEN: Final = TOUCHES | {"join", "leave", "rescue", "reserve"}

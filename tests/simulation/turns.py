@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from itertools import pairwise, zip_longest
 from typing import Final
 
@@ -35,8 +35,7 @@ def in_turn(s: Schedule) -> Iterator[str]:
 def placed(s: Schedule) -> Iterator[str]:
     """A run does not wait where it was put: in its lane, its queue, with its priority and what it requires."""
     asked = {one.id: one for one in s.plan.runs}
-    for row in s.server.store._rows.values():
-        run = row.record
+    for run in s.server.runs.values():
         above = asked[run.id.partition("/")[0]]
         lane = expected.lane(run.flow, json.loads(run.params))
         priority = NORMAL if above.priority is None else above.priority
@@ -47,7 +46,7 @@ def placed(s: Schedule) -> Iterator[str]:
 
 def in_order(s: Schedule) -> Iterator[str]:
     """A run is before another one in its lane, although it was asked for when that had been acknowledged."""
-    runs = sorted((row.record for row in s.server.store._rows.values()), key=lambda run: run.num)
+    runs = sorted(s.server.runs.values(), key=lambda run: run.num)
     for place, run in enumerate(runs):
         for later in runs[place + 1 :]:
             if run.lane is None or later.lane != run.lane:
@@ -59,14 +58,15 @@ def in_order(s: Schedule) -> Iterator[str]:
 
 def skipped(s: Schedule) -> Iterator[str]:
     """A start was skipped, and made a run nevertheless."""
+    ids = {run.id for run in s.server.runs.values()}
     for id, found in s.skipped.items():
-        if id in s.server.store._nums:
+        if id in ids:
             yield f"the start of {id} was answered with {found}, and there is such a run"
 
 
 def replaced(s: Schedule) -> Iterator[str]:
     """Each run but the last is cancelled by the next one, unless a client was faster; and nobody else is."""
-    reigns = [row.record for row in s.server.store._rows.values() if row.record.flow == "reign"]
+    reigns = [run for run in s.server.runs.values() if run.flow == "reign"]
     lanes: dict[str | None, list[RunRecord]] = {}
     for run in sorted(reigns, key=lambda run: run.num):
         lanes.setdefault(run.lane, []).append(run)
@@ -110,32 +110,29 @@ def rushed(s: Schedule) -> Iterator[str]:
 
 
 def early(s: Schedule) -> Iterator[str]:
-    """A run of a flow with a rate was taken before its place; times of nodes whose clock was set say nothing."""
-    if s.plan.jumps:
-        return
-    due = {row.record.num: row.record for row in s.server.store._rows.values() if row.record.flow == "metered"}
-    places = sorted(s.server.witness.places.get(f"{ASKED_FOR}{STARTS.name}", ()))
-    first: dict[int, float] = {}
-    for claim in s.server.claims:
-        if claim.num in due:
-            first.setdefault(claim.num, claim.at)
-    for place, at in zip_longest(places[: len(first)], sorted(first.values())):
-        if place is None or at + INSTANT < (place - START) / 1e9:
-            yield f"{len(first)} runs of {STARTS.name}, of which one was taken at {at:.3f} s, before its place"
-            break
+    """A run of a flow with a rate was taken before its place."""
+    metered = {num for num, run in s.server.runs.items() if run.flow == "metered"}
+    return _before_place(
+        s, f"{ASKED_FOR}{STARTS.name}", "taken", ((one.num, one.at) for one in s.server.claims if one.num in metered)
+    )
 
 
 def unasked(s: Schedule) -> Iterator[str]:
     """A run of a flow with a rate began, by its first effect, before it had a place among those that were taken up."""
+    metered = {run.id for run in s.server.runs.values() if run.flow == "metered"}
+    begun = ((one.run, one.at) for one in s.ledger.effects if one.run in metered)
+    return _before_place(s, STARTS.name, "begun", begun)
+
+
+def _before_place(s: Schedule, rate: str, what: str, moments: Iterable[tuple[object, float]]) -> Iterator[str]:
+    """The first moments of runs against the places of a rate; times of nodes whose clock was set say nothing."""
     if s.plan.jumps:
         return
-    metered = {row.record.id for row in s.server.store._rows.values() if row.record.flow == "metered"}
-    places = sorted(s.server.witness.places.get(STARTS.name, ()))
-    first: dict[str, float] = {}
-    for one in s.ledger.effects:
-        if one.run in metered:
-            first.setdefault(one.run, one.at)
+    places = sorted(s.server.witness.places.get(rate, ()))
+    first: dict[object, float] = {}
+    for run, at in moments:
+        first.setdefault(run, at)
     for place, at in zip_longest(places[: len(first)], sorted(first.values())):
         if place is None or at + INSTANT < (place - START) / 1e9:
-            yield f"{len(first)} runs of {STARTS.name}, of which one began at {at:.3f} s, before its place"
+            yield f"{len(first)} runs of {STARTS.name}, of which one was {what} at {at:.3f} s, before its place"
             break

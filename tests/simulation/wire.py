@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from random import Random
@@ -12,11 +12,13 @@ from typing import Any, Final
 from engine.model.change import Batch
 from engine.model.entry import Entry
 from engine.model.errors import StoreBusy, StoreError
+from engine.model.run import NodeRecord, RunRecord
 from engine.ports.journal import Written
 from engine.runtime.futures import resolve
 from engine.stores.listeners import Listeners
+from tests.simulation.evidence import Refusal
 from tests.simulation.loop import Process
-from tests.simulation.server import Refusal, Server
+from tests.simulation.server import Server
 
 LOOK: Final = 1.0
 """Seconds after which `changed` says True when others have written something, whatever was heard: it is the truth."""
@@ -64,6 +66,7 @@ class Wire:
         self._looked = 0.0
         self._seen = 0
         self._busy_until = 0.0
+        self._known = frozenset[str]()
 
     def __getattr__(self, name: str) -> Callable[..., Awaitable[Any]]:
         """Every call of the port that is a coroutine."""
@@ -136,6 +139,16 @@ class Wire:
         self.fuse = None
         self.process.kill()
         return True
+
+    async def nodes(self) -> Sequence[NodeRecord]:
+        nodes: Sequence[NodeRecord] = await self._call("nodes")
+        self._known = frozenset(node.id for node in nodes if node.alive and node.id != self.process.name)
+        return nodes
+
+    async def claim(self, *args: Any, **kwargs: Any) -> Sequence[RunRecord]:
+        """Says along which other nodes the process knew of when it asked."""
+        runs: Sequence[RunRecord] = await self._call("claim", *args, known=self._known, **kwargs)
+        return runs
 
     # The journal, which is given its lines without waiting ------------------------------------------------------
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -17,6 +17,7 @@ TURNS: Final = "runs of a lane go one after the other"
 POOLS: Final = "a pool is never overdrawn"
 DUTY: Final = "a node takes what is for it"
 URGENT: Final = "the most urgent run goes first"
+VERSION: Final = "a run stays with nodes of its version"
 SKIPPED: Final = "a start is skipped for an unfinished run"
 REPLACED: Final = "a run is replaced by the next one"
 BLOBS: Final = "what a line names is in the blob store"
@@ -28,10 +29,16 @@ MINUTE: Final = 60 * 10**9
 
 @dataclass(frozen=True)
 class Duty:
-    """What a node is for: runs of these queues, or of all of them, that require no other tags."""
+    """What a node is for: runs of these queues, or of all of them, that require no other tags; and what its code is."""
 
     queues: tuple[str, ...] | None = None
     tags: tuple[str, ...] = ("smtp",)
+    version: str = "1"
+
+    def takes_as_much_as(self, other: Duty) -> bool:
+        """Whether every run that the other one takes could be this one's as well, as far as queues and tags go."""
+        queues = self.queues is None or (other.queues is not None and {*other.queues} <= {*self.queues})
+        return queues and {*other.tags} <= {*self.tags}
 
 
 class Witness:
@@ -40,12 +47,17 @@ class Witness:
     What it says is worked out from the flows and from what each node is for, not from what the engine made of them.
     """
 
-    def __init__(self, store: MemoryStore, blobs: MemoryBlobs, flows: Mapping[str, Flow[..., Any]]) -> None:
+    def __init__(
+        self, store: MemoryStore, blobs: MemoryBlobs, versions: Mapping[str, Mapping[str, Flow[..., Any]]]
+    ) -> None:
+        """`versions`: the flows of a node, by what its code is."""
+        flows = versions["1"]
         self.said: Final[list[tuple[str, str]]] = []
         self.places: Final[defaultdict[str, list[int]]] = defaultdict(list)
         self.duties: Final[dict[str, Duty]] = {}
         self._store = store
         self._blobs = blobs
+        self._versions = versions
         self._pools = {name: flow.options.pool for name, flow in flows.items() if flow.options.pool is not None}
         self._singletons = {name: flow.options.singleton for name, flow in flows.items()}
 
@@ -54,7 +66,10 @@ class Witness:
 
         They are under way and before it, or after it and have been taken nevertheless.
         """
-        run = self._store._rows[num].record
+        row = self._store._rows.get(num)
+        if row is None:  # it has ended elsewhere, and is forgotten
+            return ()
+        run = row.record
         if run.epoch != epoch or run.state is not RunState.RUNNING:
             return ()
         return tuple(
@@ -63,8 +78,8 @@ class Witness:
             if other.num < num or (other.num > num and other.state is RunState.RUNNING)
         )
 
-    def claimed(self, node: str, runs: Sequence[RunRecord], *, named: bool) -> None:
-        """A node took these runs, by their names or because they were due."""
+    def claimed(self, node: str, runs: Sequence[RunRecord], *, named: bool, known: Collection[str]) -> None:
+        """A node took these runs, by their names or because they were due; it knew of these other nodes."""
         duty = self.duties[node]
         for run in runs:
             before = [other.id for other in self._lane(run.lane) if other.num < run.num]
@@ -75,11 +90,27 @@ class Witness:
                 self._say(POOLS, f"{held} slots of pool {pool.name} were held when {node} took {run.id}")
             if not named and not _is_for(run, duty):
                 self._say(DUTY, f"{node}, of {duty}, took {run.id} of {run.queue}, which requires {run.requires}")
+            if not named and run.version != self._version(node, run.flow):
+                self._strange(node, run, known)
         if not named and len(self._store._rows) > len(runs):
             last = max(self._rank(run) for run in runs)
             for row in self._store._rows.values():
-                if row.due == 0 and self._could_be_taken(row.record, duty) and self._rank(row.record) < last:
+                if row.due == 0 and self._could_be_taken(row.record, node) and self._rank(row.record) < last:
                     self._say(URGENT, f"{node} took {[run.id for run in runs]} and left {row.record.id}")
+
+    def left(self, node: str, run: RunRecord) -> None:
+        """A run has left the memory of a node and waits."""
+        if run.version != (version := self._version(node, run.flow)):
+            self._say(VERSION, f"{run.id} of version {run.version} was left by {node}, which has {version}")
+
+    def _strange(self, node: str, run: RunRecord, known: Collection[str]) -> None:
+        duty = self.duties[node]
+        for other in known:
+            if self._version(other, run.flow) == run.version and self.duties[other].takes_as_much_as(duty):
+                self._say(VERSION, f"{node} took {run.id} of version {run.version}, which {other} has")
+
+    def _version(self, node: str, flow: str) -> str:
+        return self._versions[self.duties[node].version][flow].options.version
 
     def _rank(self, run: RunRecord) -> int:
         """When it was asked for, moved forward by its priority; a child goes by when its first forebear was."""
@@ -88,8 +119,9 @@ class Witness:
             run = self._store._rows[run.parent].record
         return run.created - priority * MINUTE
 
-    def _could_be_taken(self, run: RunRecord, duty: Duty) -> bool:
-        if run.held or not _is_for(run, duty):
+    def _could_be_taken(self, run: RunRecord, node: str) -> bool:
+        """By this node, whatever others it knows of."""
+        if run.held or not _is_for(run, self.duties[node]) or run.version != self._version(node, run.flow):
             return False
         pool = self._pools.get(run.flow)
         return pool is None or self._held(pool.name) < pool.slots
@@ -118,6 +150,13 @@ class Witness:
         """A line or an end says where a value is."""
         if blob is not None and blob not in self._blobs._objects:
             self._say(BLOBS, f"{self._store._rows[run].record.id} names {blob}, which is not there")
+
+    def thrown_away(self, blobs: Sequence[str]) -> None:
+        """These may be deleted, since nothing names them any more."""
+        for num, row in self._store._rows.items() if blobs else ():
+            named = {row.record.result_blob, *(entry.blob for entry in self._store._entries[num].values())}
+            for blob in named.intersection(blobs):
+                self._say(BLOBS, f"{blob} is thrown away, and {row.record.id} names it")
 
     def _say(self, law: str, what: str) -> None:
         self.said.append((law, what))

@@ -13,6 +13,13 @@ Link: TypeAlias = Callable[[int, int], Awaitable[int]]
 Tidy: TypeAlias = Callable[[int], Awaitable[int]]
 
 
+def linked(x: int, links: int) -> int:
+    """What links make of a number, one after the other, each of which gives `x * 3 + n`."""
+    for n in range(links):
+        x = x * 3 + n
+    return x
+
+
 async def slept(link: Link, x: int, pause: timedelta | float) -> float:
     """Seconds that a durable sleep between two links took, by the run's own clock."""
     await link(0, x)
