@@ -62,7 +62,9 @@ async def _performed(session: Recalling, call: Call[Any], scope: RunScope, key: 
             line = session.line(kinds.CHILD, key, new.flow, text, began, began, span, scope.span, kinds.ERROR, refused)
             await session.settle(line, scope, asyncio.current_task())
             return line
-        starting = session.host.start_child(await _in_time(session, new, call))
+        new = await _in_time(session, new, call)
+        await session.assured()
+        starting = session.host.start_child(new)
         child = await session.stored(asyncio.shield(starting))
         ended = child if child.state in ENDED else await _end_of(session, child)
     except asyncio.CancelledError:
