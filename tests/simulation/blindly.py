@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from typing import Any, Final, cast
 
 from engine.model import entry as kinds
 from engine.model.run import RunState
@@ -11,7 +12,7 @@ from tests.simulation.ledger import Effect
 from tests.simulation.schedule import Schedule
 from tests.simulation.unsure import ONCE, fatal
 
-UNKNOWN = "engine.model.errors:UnknownOutcome"
+UNKNOWN: Final = "engine.model.errors:UnknownOutcome"
 
 
 def repeated(s: Schedule) -> Iterator[str]:
@@ -50,5 +51,5 @@ def gone_on(s: Schedule) -> Iterator[str]:
 
 
 def _is_unknown(record: bytes) -> bool:
-    failure = json.loads(record)
-    return isinstance(failure, dict) and failure.get("type") == UNKNOWN
+    failure: Any = json.loads(record)
+    return isinstance(failure, dict) and cast("dict[str, Any]", failure).get("type") == UNKNOWN

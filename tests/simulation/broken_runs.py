@@ -166,6 +166,15 @@ def in_the_way(patch: Patch) -> None:
     patch.setattr(Claims, "_claim_children", none)
 
 
+def careless(patch: Patch) -> None:
+    """A node that may have been declared dead acts for its runs all the same."""
+
+    async def assured(_: Recording) -> None:
+        """Nobody is asked."""
+
+    patch.setattr(Recording, "assured", assured)
+
+
 def told_of_fatal(patch: Patch) -> None:
     """A run that was to fail is told that an outcome is unknown, and goes on."""
 

@@ -92,6 +92,7 @@ SABOTAGES: Final = (
         broken_store.named_blobs,
     ),
     Sabotage("signals outlive their run", "a run is forgotten as a whole", 500, broken_store.crumbs),
+    Sabotage("a node in doubt goes on", witness.CHILD, 3000, broken_runs.careless),
 )
 
 

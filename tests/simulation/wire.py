@@ -12,7 +12,7 @@ from typing import Any, Final
 from engine.model.change import Batch
 from engine.model.entry import Entry
 from engine.model.errors import StoreBusy, StoreError
-from engine.model.run import NodeRecord, RunRecord
+from engine.model.run import NewRun, NodeRecord, RunRecord
 from engine.ports.journal import Written
 from engine.runtime.futures import resolve
 from engine.stores.listeners import Listeners
@@ -144,6 +144,12 @@ class Wire:
         nodes: Sequence[NodeRecord] = await self._call("nodes")
         self._known = frozenset(node.id for node in nodes if node.alive and node.id != self.process.name)
         return nodes
+
+    async def create(self, run: NewRun) -> tuple[RunRecord, bool]:
+        if not self.process.dead and self.doubts():
+            self._server.witness.asked_in_doubt(self.process.name, run)
+        made: tuple[RunRecord, bool] = await self._call("create", run)
+        return made
 
     async def claim(self, *args: Any, **kwargs: Any) -> Sequence[RunRecord]:
         """Says along which other nodes the process knew of when it asked."""

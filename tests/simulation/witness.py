@@ -18,6 +18,7 @@ POOLS: Final = "a pool is never overdrawn"
 DUTY: Final = "a node takes what is for it"
 URGENT: Final = "the most urgent run goes first"
 VERSION: Final = "a run stays with nodes of its version"
+CHILD: Final = "a child is asked for by a node that surely lives"
 SKIPPED: Final = "a start is skipped for an unfinished run"
 REPLACED: Final = "a run is replaced by the next one"
 BLOBS: Final = "what a line names is in the blob store"
@@ -115,8 +116,8 @@ class Witness:
     def _rank(self, run: RunRecord) -> int:
         """When it was asked for, moved forward by its priority; a child goes by when its first forebear was."""
         priority = run.priority
-        while run.parent is not None:
-            run = self._store._rows[run.parent].record
+        while (parent := self._store._rows.get(run.parent or 0)) is not None:
+            run = parent.record
         return run.created - priority * MINUTE
 
     def _could_be_taken(self, run: RunRecord, node: str) -> bool:
@@ -125,6 +126,10 @@ class Witness:
             return False
         pool = self._pools.get(run.flow)
         return pool is None or self._held(pool.name) < pool.slots
+
+    def asked_in_doubt(self, node: str, new: NewRun) -> None:
+        """A node that may have been declared dead asks for a run."""
+        self._say(CHILD, f"{node} asked for {new.id}, whose parent may have another owner")
 
     def created(self, new: NewRun, found: RunRecord, *, made: bool) -> None:
         """A start was answered with this run, which it made or found."""
