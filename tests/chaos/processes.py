@@ -48,7 +48,8 @@ class NodeProcess:
         if number in (signal.SIGKILL, signal.SIGTERM):
             self.doomed = self.doomed or at
         if not self.died.is_set():
-            os.kill(self.pid, number)
+            with suppress(ProcessLookupError):  # it has died, and the nursery has not told of it yet
+                os.kill(self.pid, number)
         return at
 
 
