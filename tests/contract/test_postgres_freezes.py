@@ -114,6 +114,26 @@ async def test_runs_are_claimed_while_another_process_is_frozen(cold: Freezer, s
     assert len(await nimble.holders()) == 2 * frozen + 2
 
 
+async def test_a_rate_goes_on_while_another_process_is_frozen(cold: Freezer, stiff: Store, nimble: Store) -> None:
+    async def reserve(store: Store, _: str, number: int) -> bool:
+        delays.append(await store.reserve("r", interval=10**12, burst=1, now=0))
+        return True
+
+    delays: list[int] = []
+    frozen = await frozen_everywhere(cold, stiff, nimble, reserve)
+    assert frozen >= 1
+    assert sorted({round(delay / 10**12) for delay in delays}) == [*range(2 * frozen + 2)]
+
+
+async def test_a_run_is_found_while_another_process_is_frozen_that_starts_it(
+    cold: Freezer, stiff: Store, nimble: Store
+) -> None:
+    async def start(store: Store, _: str, number: int) -> object:
+        return await store.create(new_run(str(number if store is stiff else number - 1)))
+
+    assert await frozen_everywhere(cold, stiff, nimble, start) >= 1
+
+
 @pytest.mark.parametrize("occupied", ["queue", "skip", "replace"])
 async def test_a_lane_goes_on_while_another_process_is_frozen(
     cold: Freezer, stiff: Store, nimble: Store, occupied: Occupied

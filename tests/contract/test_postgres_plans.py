@@ -105,6 +105,7 @@ ENTRY = "1, 1, 1, '', '', '', '', 1, 1, 1, 1, 1, '', '', NULL, 1"
         ("let_go", "'{x}'", "run_in_lane"),
         ("look_for_slot", "'x', 1, 'k', 2", "run_by_pool"),
         ("take_slot", "'x', 1, 'k', 2, 'node'", "run_by_pool"),
+        ("look_for_place", "'x', 1, 1", "rate_key"),
         ("insert_entry", ENTRY, "run_key"),
         ("insert_fenced_entries", f"{', '.join(['NULL'] * 16)}, '{{1}}', '{{1}}'", "run_key"),
         ("write_batch", f"{', '.join(['NULL'] * 38)}", "run_key"),

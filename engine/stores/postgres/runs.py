@@ -49,18 +49,20 @@ class PostgresRuns(PostgresClaims):
             row = await connection.fetchrow(self._db.sql(INSERT_RUN), *_inserted(run, word))
             return await self._known_as(connection, run, attempts) if row is None else (to_run(row), True)
 
-        async def in_line(connection: Connection, _: bool) -> tuple[RunRecord, bool] | None:
+        async def by_message(connection: Connection, _: bool) -> tuple[RunRecord, bool] | None:
             nonlocal attempts
             attempts += 1
-            entering = (ENTER_LANE, (self._db.address.schema, run.lane))
-            room = _making_room(run) if run.occupied == "replace" else ()
-            made = rows_of(await send(connection, self._db.door, entering, *room, (INSERT_RUN, _inserted(run)))) > 0
+            entering = [] if run.lane is None else [(ENTER_LANE, (self._db.address.schema, run.lane))]
+            room = _making_room(run) if run.lane is not None and run.occupied == "replace" else ()
+            inserting = (INSERT_RUN, _inserted(run, word))
+            made = rows_of(await send(connection, self._db.door, *entering, *room, inserting)) > 0
             async with apart(connection, self._db.door):
                 return await self._known_as(connection, run, attempts, made=made)
 
         made: tuple[RunRecord, bool] | None = None
         while made is None:
-            made = await (self._db.query(alone) if run.lane is None else self._in_lane(in_line))
+            at_once = run.lane is None and not self._db.door.pooled
+            made = await (self._db.query(alone) if at_once else self._in_lane(by_message))
         if made[1]:
             self._bell.touched(rung=word is not None)
         return made
