@@ -290,3 +290,22 @@ async def test_a_dead_node_is_buried_while_another_one_is_frozen_that_buries_it(
         return True
 
     assert await frozen_everywhere(cold, stiff, nimble, rescue) >= 3
+
+
+async def test_a_child_ends_while_another_process_is_frozen_that_forgets_its_parent(
+    cold: Freezer, stiff: Store, nimble: Store
+) -> None:
+    children: list[RunRecord] = []
+    for n in range(SLOTS // 2):
+        parent = await claimed(nimble, f"parent {n}", owner="nimble")
+        children.append(await claimed(nimble, str(n), owner="nimble", parent=parent.num))
+        await write_as(nimble, parent, Ended(parent.num, RunState.SUCCEEDED, b"1", None, None, 300 + n))
+
+    async def forget(store: Store, _: str, number: int) -> bool:
+        if store is stiff:
+            return (await store.prune(ended_before=1_000, limit=1))[0] == 1
+        child = children[number // 2]
+        over = Ended(child.num, RunState.SUCCEEDED, b"1", None, None, 2_000)
+        return await write_as(store, child, over) == frozenset()
+
+    assert await frozen_everywhere(cold, stiff, nimble, forget) >= 2

@@ -8,6 +8,7 @@ from typing import Final
 from engine.model.entry import Entry
 from engine.model.run import LogLine, RunRecord, RunState
 from engine.stores.postgres.connect import Connection, Row
+from engine.stores.postgres.message import Statement, apart, rows_of, send
 from engine.stores.postgres.part import Part
 from engine.stores.postgres.rows import to_run
 from engine.stores.postgres.statements import statement
@@ -17,6 +18,7 @@ COUNT_RUNS = statement("count_runs")
 LAST_LINES = statement("last_lines")
 LIST_OPEN_CHILDREN = statement("list_open_children")
 LIST_LOGS = statement("list_logs")
+LOCK_RUNS = statement("lock_runs")
 FIND_PRUNABLE = statement("find_prunable")
 LIST_BLOBS = statement("list_blobs")
 FIND_UNUSED_BLOBS = statement("find_unused_blobs")
@@ -84,19 +86,29 @@ class PostgresHistory(Part):
         return await self._db.query(work)
 
     async def prune(self, *, ended_before: int, limit: int) -> tuple[int, Sequence[str]]:
-        async def work(connection: Connection, _: bool) -> tuple[int, Sequence[str]]:
-            rows = await connection.fetch(self._db.sql(FIND_PRUNABLE), ended_before, limit)
-            runs = [row["num"] for row in rows]
-            if not runs:
-                return 0, []
-            blobs = [row[0] for row in await connection.fetch(self._db.sql(LIST_BLOBS), runs)]
-            for sql in DELETE_OF_RUNS:
-                await connection.execute(self._db.sql(sql), runs)
-            # A rerun names the blobs of the run it was made from: those stay as long as either is there.
-            unused = await connection.fetch(self._db.sql(FIND_UNUSED_BLOBS), blobs) if blobs else ()
-            return len(runs), [row["blob"] for row in unused]
+        door = self._db.door
+        blobs: set[str] = set()  # also those of an attempt whose answer was lost
 
-        return await self._db.transact(work)
+        async def work(connection: Connection, _: bool) -> tuple[int, Sequence[str]]:
+            async with apart(connection, door):
+                rows = await connection.fetch(self._db.sql(FIND_PRUNABLE), ended_before, limit)
+                runs = [row["num"] for row in rows]
+                blobs.update(row[0] for row in await connection.fetch(self._db.sql(LIST_BLOBS), runs))
+            forgotten = rows_of(await send(connection, door, *_forgetting(runs))) if runs else 0
+            if not blobs:
+                return forgotten, []
+            # A rerun names the blobs of the run it was made from: those stay as long as either is there.
+            async with apart(connection, door):
+                unused = await connection.fetch(self._db.sql(FIND_UNUSED_BLOBS), [*blobs])
+            return forgotten, [row["blob"] for row in unused]
+
+        return await self._db.converse(work)
+
+
+def _forgetting(runs: Sequence[int]) -> Sequence[Statement]:
+    """How runs that have ended are deleted, which nobody else deletes or changes meanwhile; the runs last."""
+    nobody: list[int] = []
+    return ((LOCK_RUNS, (runs, nobody)), *((sql, (runs,)) for sql in DELETE_OF_RUNS))
 
 
 def list_runs(

@@ -7,4 +7,3 @@ WHERE ended IS NOT NULL AND state <> 'diverged' AND ended < $1 AND NOT EXISTS (
 )
 ORDER BY ended
 LIMIT $2
-FOR UPDATE OF run SKIP LOCKED
