@@ -158,15 +158,21 @@ class Machines:
 
     def silence(self, machine: Machine) -> None:
         """Its lease is not renewed from now on."""
-        member = self._server.members.get(machine.process.name)
-        if member is not None and member.silent is None:
+        name = machine.process.name
+        member = self._server.members.get(name)
+        if member is None:  # its joining may be on its way
+            self._server.mute.add(name)
+        elif member.silent is None:
             member.silent = self._loop.time()
             member.left = LEASE * (0.75 + 0.25 * self._dice.random())
 
     def hear(self, machine: Machine) -> None:
         """Its lease is renewed again."""
+        if machine.process.dead:
+            return
+        self._server.mute.discard(machine.process.name)
         member = self._server.members.get(machine.process.name)
-        if member is not None and not machine.process.dead:
+        if member is not None:
             member.silent = None
 
     def clear_up(self) -> None:

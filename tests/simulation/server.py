@@ -50,6 +50,7 @@ class Server:
         self.blobs: Final = MemoryBlobs()
         self.witness: Final = Witness(self.store, self.blobs, versions)
         self.members: Final[dict[str, Member]] = {}
+        self.mute: Final[set[str]] = set()  # those that are silent before they have joined
         self.lines: Final[list[Line]] = []
         self.moves: Final[list[Move]] = []
         self.claims: Final[list[Claim]] = []
@@ -144,7 +145,7 @@ class Server:
                 self.on_end()
                 return
             case "join":
-                self.members[name] = Member(name)
+                self.members[name] = Member(name, self._loop.time() if name in self.mute else None)
             case "leave":
                 self.on_news(name, False)
             case "rescue" if answer:
