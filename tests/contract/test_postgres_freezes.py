@@ -26,8 +26,9 @@ from tests.support.pooler import pooler
 from tests.support.postgres import let_expire
 
 SLOTS = 100
-SOON = 2.0
-"""Seconds in which nobody comes to what a transaction that waits for its client has locked."""
+SOON = 4.0
+"""Seconds in which nobody comes to what a transaction that waits for its client has locked: the server ends such a one
+after 5, and what stands behind a pooler never does."""
 
 Asking: TypeAlias = Callable[[Store, str, int], Awaitable[object]]
 

@@ -17,7 +17,12 @@ class Doubtful(SQLiteStore):
     in_doubt: ClassVar[bool] = False
     asked: ClassVar[int] = 0
 
-    def doubts(self) -> bool:
+    def __init__(self, path: Path) -> None:
+        super().__init__(path)
+        self.doubts = self._doubts
+
+    @staticmethod
+    def _doubts() -> bool:
         Doubtful.asked += Doubtful.in_doubt
         return Doubtful.in_doubt
 
