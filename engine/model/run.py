@@ -26,6 +26,7 @@ class NewRun(NamedTuple):
 
     `trace` is 32 hex digits, `span` the root span's id; `due` is when it may start. `rank` orders those that wait,
     see `limits.rank`; `requires` is sorted. Of one `lane` one run goes at a time; `occupied` says what to do meanwhile.
+    A child is made by who owns its parent: `parent_epoch` is the fence.
     """
 
     id: str
@@ -41,6 +42,7 @@ class NewRun(NamedTuple):
     timeout: int | None = None
     sampled: bool = True
     parent: int | None = None
+    parent_epoch: int | None = None
     parent_key: str | None = None
     parent_span: int = 0
     rerun_of: str | None = None

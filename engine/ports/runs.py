@@ -21,6 +21,7 @@ class Runs(Protocol):
         When another run of its `lane` has not ended, `occupied` says what happens: "queue" holds the new one until
         all before it have ended or stand still; "skip" makes none, and answers the oldest one; "replace" cancels
         those before it, as `cancel` does, and is held until they have ended.
+        Raises Fenced, and does none of this, when its parent no longer has the `parent_epoch` it names.
         """
         ...
 

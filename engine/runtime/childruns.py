@@ -132,6 +132,7 @@ def _child_of(session: Recalling, call: Call[Any], scope: RunScope, key: str, sp
         span=mixed(span, 1),
         sampled=parent.sampled,
         parent=parent.num,
+        parent_epoch=session.epoch,
         parent_key=key,
         parent_span=root if scope.span == parent.span else scope.span,
         origin=parent.origin,

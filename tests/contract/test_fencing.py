@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from engine.model.change import Adopted, Change, Ended, Exported, Parked, Released
+from engine.model.errors import Fenced
 from engine.model.run import RunRecord, RunState
 from engine.ports.store import Store
-from tests.contract.harness import claim_again, claimed, entry, found, log, write, write_as
+from tests.contract.harness import claim_again, claimed, entry, found, log, new_run, write, write_as
 
 
 async def _reclaimed(store: Store) -> tuple[RunRecord, RunRecord]:
@@ -111,3 +114,22 @@ async def test_a_run_that_is_not_running_cannot_be_ended_by_its_last_owner(store
     before = await found(store, run)
     assert await write_as(store, run, Ended(1, RunState.SUCCEEDED, b"1", None, None, 10)) == {1}
     assert await found(store, run) == before
+
+
+@pytest.mark.parametrize("more", [{}, {"lane": "l"}, {"lane": "l", "occupied": "replace"}], ids=["", "lane", "replace"])
+async def test_a_former_owner_makes_no_child(store: Store, more: dict[str, Any]) -> None:
+    stale, fresh = await _reclaimed(store)
+    before, _ = await store.create(new_run("before", lane="l"))
+    late = new_run("late", parent=stale.num, parent_epoch=stale.epoch, **more)
+    with pytest.raises(Fenced, match="late"):
+        await store.create(late)
+    assert await store.find("late") is None
+    assert await found(store, before) == before
+    child, made = await store.create(late._replace(parent_epoch=fresh.epoch))
+    assert made
+    assert await store.create(late) == (child, False)  # it asks for what is there: nothing is written
+
+
+async def test_no_child_is_made_of_a_parent_that_is_gone(store: Store) -> None:
+    with pytest.raises(Fenced, match="orphan"):
+        await store.create(new_run("orphan", parent=99, parent_epoch=1))

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
 import pytest_asyncio
 
 from engine.model.change import Change, Ended, Exported, Parked, Released
+from engine.model.errors import Fenced
 from engine.model.run import RunState
 from engine.ports.store import Store
 from engine.stores.postgres import PostgresStore
@@ -21,6 +23,7 @@ from tests.support.postgres import in_the_middle, let_expire, until_blocked
 from tests.support.proxy import Proxy
 
 CANCEL = "UPDATE headrace.run SET cancel = 'enough' WHERE id = 'run'"
+TAKE_OVER = "UPDATE headrace.run SET epoch = epoch + 1 WHERE id = 'run'"
 HOLD = "SELECT 1 FROM headrace.run WHERE id = 'run' FOR UPDATE"
 RENEW = "UPDATE headrace.node SET expires = clock_timestamp() + interval '20 s' WHERE id = 'node'"
 CLAIM = """\
@@ -85,6 +88,23 @@ async def test_a_parent_that_has_just_parked_is_woken_by_the_end_of_its_child(st
     woken, ended = await found(store, parent), await found(store, child)
     assert (woken.state, woken.wake_at, woken.exported) == (RunState.QUEUED, None, 3)
     assert (ended.state, ended.exported) == (RunState.SUCCEEDED, 4)
+
+
+@pytest.mark.parametrize("more", [{}, {"lane": "l"}, {"lane": "l", "occupied": "replace"}], ids=["", "lane", "replace"])
+async def test_no_child_is_made_of_a_run_that_is_just_being_taken_over(
+    store: Store, url: str, more: dict[str, Any]
+) -> None:
+    run = await claimed(store)
+    before, _ = await store.create(new_run("before", lane="l"))
+    async with in_the_middle(url, TAKE_OVER) as taking:
+        new = new_run("child", parent=run.num, parent_epoch=run.epoch, **more)
+        making = asyncio.ensure_future(store.create(new))
+        await until_blocked(store, url)
+        await taking.execute("COMMIT")
+        with pytest.raises(Fenced):
+            await making
+    assert await store.find("child") is None
+    assert await found(store, before) == before
 
 
 async def test_a_run_that_parks_while_a_signal_is_sent_is_queued(store: Store, url: str) -> None:

@@ -8,8 +8,9 @@ from engine.model.errors import RunConflict, UnknownRun
 from engine.model.limits import ANY, Takes
 from engine.model.run import ENDED, NewRun, RunRecord, RunState, Signal
 from engine.stores.memory.tables import ASLEEP, Row, Tables
+from engine.stores.parents import check_parent
 
-_COPIED = [name for name in NewRun._fields if name not in ("due", "occupied")]
+_COPIED = [name for name in NewRun._fields if name not in ("due", "occupied", "parent_epoch")]
 
 
 class MemoryRuns(Tables):
@@ -18,6 +19,7 @@ class MemoryRuns(Tables):
     async def create(self, run: NewRun) -> tuple[RunRecord, bool]:
         if run.id in self._nums:
             return self._known(run.id), False
+        check_parent(run, None if run.parent is None else await self.find_num(run.parent))
         before = self._in_lane(run.lane)
         if before and run.occupied == "skip":
             return before[0], False

@@ -7,6 +7,7 @@ from typing import TypeVar
 
 from engine.model.errors import RunConflict, StoreError, UnknownRun
 from engine.model.run import NewRun, RunRecord, RunState
+from engine.stores.parents import check_parent
 from engine.stores.postgres.claims import PostgresClaims
 from engine.stores.postgres.connect import Connection, Row
 from engine.stores.postgres.errors import UNIQUE_VIOLATION, code_of
@@ -89,6 +90,9 @@ class PostgresRuns(PostgresClaims):
             before = await connection.fetch(self._db.sql(FIND_IN_LANE), run.lane)
             if before:
                 return to_run(before[0]), False
+        if run.parent is not None:
+            parent = await connection.fetchrow(self._db.sql(FIND_RUN_BY_NUM), run.parent)
+            check_parent(run, None if parent is None else to_run(parent))
         return None  # ended or forgotten just now: there is room again
 
     async def find(self, run_id: str) -> RunRecord | None:
@@ -178,15 +182,15 @@ def cancelling(run: RunRecord, reason: str, now: int) -> Sequence[Statement]:
 def _making_room(run: NewRun) -> Sequence[Statement]:
     """How a run that replaces cancels those before it in its lane."""
     return (
-        (LOCK_LANE, (run.lane,)),
-        (CANCEL_LANE, (run.lane, run.id, f"replaced by run {run.id}", run.created)),
+        (LOCK_LANE, (run.lane, run.parent)),
+        (CANCEL_LANE, (run.lane, run.id, f"replaced by run {run.id}", run.created, run.parent, run.parent_epoch)),
         (LET_GO, ([run.lane],)),
     )
 
 
 def _inserted(run: NewRun, word: tuple[str, str] | None = None) -> Sequence[object]:
     """The parameters of `insert_run.sql`."""
-    return (*from_new_run(run), run.occupied, *(word or (None, None)))
+    return (*from_new_run(run), run.occupied, *(word or (None, None)), run.parent_epoch)
 
 
 def _known(row: Row | None, run_id: str) -> RunRecord:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Collection, Sequence
 from engine.model.errors import Fenced, RunConflict, UnknownRun
 from engine.model.limits import ANY, Takes
 from engine.model.run import NewRun, RunRecord, RunState
+from engine.stores.parents import check_parent
 from engine.stores.sqlite.part import Part
 from engine.stores.sqlite.pools import full, with_room
 from engine.stores.sqlite.rows import array, from_new_run, from_takes, to_run
@@ -42,6 +43,7 @@ class SQLiteRuns(Part):
 
     async def create(self, run: NewRun) -> tuple[RunRecord, bool]:
         def work(connection: sqlite3.Connection) -> tuple[RunRecord, bool]:
+            check_parent(run, None if run.parent is None else _one(connection, FIND_RUN_BY_NUM, run.parent))
             if run.lane is not None and run.occupied != "queue":
                 known = _one(connection, FIND_RUN, run.id)
                 before = connection.execute(FIND_IN_LANE, (run.lane,)).fetchall() if known is None else []
