@@ -93,8 +93,9 @@ async def _end_child(session: Recalling, child: NewRun) -> None:
     """Cancel the child, if there is one, and return when it has ended.
 
     Asked also for a child that this process has not started: the one before may have died between the cancellation
-    and telling the child.
+    and telling the child. A node in doubt tells it nothing: it may be the child of another's run by now.
     """
+    await session.outwait_doubts()
     if session.closing is not None or session.host.effects_forbidden:
         return
     reason = f"its parent {session.record.id} was cancelled"

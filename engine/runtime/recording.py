@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from collections.abc import Set as AbstractSet
+from contextlib import suppress
 from enum import Enum
 from typing import Any, Final, Protocol, TypeAlias, TypeVar
 
@@ -168,6 +169,13 @@ class Recording:
             await asyncio.sleep(ASSURED_EVERY)
             if self.closing is not None:
                 raise asyncio.CancelledError(self.closing.value)
+
+    async def outwait_doubts(self) -> None:
+        """Like `assured`, however often the waiting is cancelled; returns as well when the run is closed."""
+        doubts = self.host.doubts
+        while doubts is not None and doubts() and self.closing is None:
+            with suppress(asyncio.CancelledError):
+                await asyncio.sleep(ASSURED_EVERY)
 
     async def settle(self, line: Entry, scope: RunScope, me: asyncio.Task[Any] | None) -> None:
         """Record what a step came to, and return when the flow may see it: on disk, at rest, in its group.
