@@ -7,6 +7,7 @@ from datetime import timedelta
 from typing import Any, Final
 
 from engine.cli import console, opening, times
+from engine.cli.attend import unfinished_children
 from engine.cli.digest import Wait, waits_of
 from engine.cli.views import run_json
 from engine.client import Client
@@ -38,11 +39,8 @@ async def cancel_run(run_id: str, reason: str, store: str | None, *, as_json: bo
 
 async def _signals(store: Store, record: RunRecord) -> list[Wait]:
     """The signals that a run and its children wait for, or waited for when they were last at work."""
-    found = [wait for wait in waits_of(record.id, await store.read(record.num)) if wait.kind == "signal"]
-    for child in await store.children(record.num):
-        if child.state not in ENDED:
-            found += await _signals(store, child)
-    return found
+    family = [record, *await unfinished_children(store, record)]
+    return [wait for run in family for wait in waits_of(run.id, await store.read(run.num)) if wait.kind == "signal"]
 
 
 async def send_signal(run_id: str, name: str, payload: str, store: str | None, *, as_json: bool) -> None:

@@ -91,7 +91,7 @@ class Writer:
                     self._bell.ring()
         finally:
             self._serving = False
-            if self._rest is not None:
+            if self._rest is not None and not self._rest.done():  # whoever closes may have been cancelled
                 self._rest.set_result(None)
 
     def _failed(self, failed: Job, failure: Exception) -> Exception:
